@@ -1,0 +1,119 @@
+"""`chatter send`: tell the cluster something from a shell."""
+
+import logging
+import sys
+from typing import Any
+
+import click
+
+from chatter import ChatterError, NetID
+from chatter.command.failures import BadOptions, NobodyReached
+from chatter.command.logs import log_to_stderr
+from chatter.command.member import make_chatter, meet, running
+from chatter.command.options import MemberOptions, member_options, visiting_config
+from chatter.command.requests import BadRequest, parse_json
+
+
+def _parse_to(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[NetID, ...]:
+    try:
+        # In the order given, each once.
+        return tuple(dict.fromkeys(NetID.parse(text) for text in texts))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command()
+@click.argument("tag")
+@click.argument("body", required=False)
+@click.option("--text", is_flag=True, help="Take BODY as words, not as JSON.")
+@click.option(
+    "--to",
+    metavar="IP:PORT",
+    callback=_parse_to,
+    multiple=True,
+    help="Tell this node alone. May be given several times. Unset: every node.",
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=3.0,
+    show_default=True,
+    help="Wait at most this long to meet the others.",
+)
+@member_options
+def send(
+    member: MemberOptions,
+    tag: str,
+    body: str | None,
+    text: bool,
+    to: tuple[NetID, ...],
+    wait_s: float,
+) -> None:
+    """Broadcast one message with TAG and BODY.
+
+    BODY is JSON; without it the body is null, and - reads it from stdin. Joins on a free port as a
+    short-lived member, sends as soon as it has met those it tells, and says how many that were.
+    Nodes named by --to are also asked to let it in, so no --join is needed for them.
+
+    \b
+        chatter send hello '{"text": "world"}'
+        chatter send --text announce "back in five minutes"
+        git log -1 --format=%s | chatter send --text deployed -
+        chatter send reload --to 192.168.1.10:29999
+
+    Exit status: 0 if it went to somebody, 1 if nobody was met or it could not start, 2 for bad
+    options.
+    """
+    message = parse_body(body, as_text=text)
+    log_to_stderr(logging.WARNING)
+    chatter = make_chatter(visiting_config(member, also_join=tuple(str(netid) for netid in to)))
+    with running(chatter):
+        met = {peer.address for peer in meet(chatter, wait_s, wanted=to)}
+        targets = [netid for netid in to if netid in met]
+        absent = [netid for netid in to if netid not in met]
+        if not (targets if to else met):
+            raise NobodyReached(_nobody(to, wait_s))
+        try:
+            # Without --to it goes to everybody, those that we have not met ourselves too.
+            receipt = chatter.broadcast(tag, message, to=targets if to else None)
+        except ChatterError as error:
+            raise BadOptions(str(error)) from None
+    click.echo(f"sent to {receipt.recipients} {'node' if receipt.recipients == 1 else 'nodes'}")
+    if absent:
+        click.echo(f"not met within {wait_s:g} s: {', '.join(map(str, absent))}", err=True)
+
+
+def parse_body(argument: str | None, *, as_text: bool) -> Any:
+    """The body that the command line names.
+
+    Raises:
+        BadOptions: not JSON, or text that isn't UTF-8.
+    """
+    if argument is None:
+        return "" if as_text else None
+    try:
+        words = sys.stdin.buffer.read().decode("utf-8") if argument == "-" else argument
+        data = words.encode("utf-8")
+    except UnicodeError:
+        raise BadOptions("the body is not UTF-8") from None
+    if as_text:
+        # What a pipe ends with is the newline of the program before it, not part of the words.
+        return words.removesuffix("\n") if argument == "-" else words
+    try:
+        return parse_json(data)
+    except BadRequest as reason:
+        raise BadOptions(f"the body: {reason}; with --text it is sent as words") from None
+
+
+def _nobody(to: tuple[NetID, ...], wait_s: float) -> str:
+    if to:
+        names = ", ".join(map(str, to))
+        return f"none of {names} was met within {wait_s:g} s; nothing was sent"
+    return (
+        f"no peer was met within {wait_s:g} s; nothing was sent. Does a node run with the same key "
+        "and multicast group? --join names one directly"
+    )

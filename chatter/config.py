@@ -1,0 +1,288 @@
+"""Every setting of a node: meaning, unit, bounds. Validated in one place, read-only afterwards.
+
+This is the only reader of the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from chatter.errors import ConfigError, MissingKey
+from chatter.ids import NetID, split_address
+from chatter.keys import parse_key
+
+DEFAULT_PORT = 29999
+DEFAULT_GROUP = "224.1.1.1"
+DEFAULT_TTL = 4
+
+# Until payloads travel in pieces, one has to fit in a frame of 64 KiB together with its
+# distribution list; the rest of the frame holds a list of about a thousand nodes.
+MAX_MESSAGE_BYTES = 48 * 1024
+
+# Receivers authenticate the label with every frame, so it is kept to the length of a name.
+MAX_LABEL_BYTES = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of one node. Durations are seconds.
+
+    Raises:
+        ConfigError: by the constructor; names the field and what to do.
+        MissingKey: by the constructor, when neither ``key``, CHATTER_KEY nor ``key_file`` has one.
+    """
+
+    address: str | None = None
+    """IP:PORT to bind and, without ``advertise``, to be known by. Port 0 picks a free one. An IP
+    alone: with CHATTER_PORT (29999) if that is free, else a free port. Unset: the same, on
+    CHATTER_ADDRESS, else on the address of the default route."""
+
+    advertise: str | None = None
+    """IP:PORT to be known by, where it is another than the bound one. A wildcard ``address`` needs
+    it. Port 0 stands for the port that was bound."""
+
+    multicast: Sequence[str] | None = None
+    """GROUP:PORT each. Unset: CHATTER_MULTICAST_ADDRESS (224.1.1.1) and CHATTER_MULTICAST_PORT
+    (29999). Empty: no multicast at all."""
+
+    interface: str | None = None
+    """The IP of the interface whose multicasts are sent and heard. Unset: that of ``address``."""
+
+    multicast_ttl: int = DEFAULT_TTL
+    """Routers a multicast may pass, 0 to 255. On loopback it is 0 whatever stands here."""
+
+    join: Sequence[str] = ()
+    """HOST:PORT of nodes to meet across networks. Tried with growing pauses until they answer, and
+    again whenever they are gone. One that answers is enough: it tells of the others."""
+
+    key: str | Sequence[str] | None = field(default=None, repr=False)
+    """The text that ``chatter keygen`` prints, or several: the first seals, each opens. Unset:
+    CHATTER_KEY, then ``key_file``."""
+
+    key_file: str | None = None
+    """A file with one such text a line, the first sealing."""
+
+    label: str = ""
+    """Names a cluster among those that share a key: frames with another label do not open."""
+
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+    """The largest encoded payload, 1 to 49,152 bytes."""
+
+    beacon_interval_s: float = 1.0
+    """Pause between a node's beacons, 0.05 to 60. Grows to n/50 s with n nodes in the segment, so
+    that a segment hears at most 50 beacons a second."""
+
+    failure_timeout_s: float = 10.0
+    """A peer that nobody has heard for so long is failed; at least 3.5 beacons (which is also what
+    it grows to in large segments, as three lost beacons in a row must not fail a peer)."""
+
+    evidence_timeout_s: float = 15.0
+    """For so long, or 3.5 beacons, a peer that said it hears our multicasts is served by them."""
+
+    connect_timeout_s: float = 3.0
+    """How long a TCP connect and the first exchange on it may take, 0.05 to 60."""
+
+    send_timeout_s: float = 5.0
+    """How long ``broadcast`` waits for room in the node's own queue before it raises QueueFull,
+    0 to 3600. Inside a handler it never waits."""
+
+    stop_timeout_s: float = 2.0
+    """How long ``stop`` and the end of ``with`` go on sending what is queued, 0 to 3600."""
+
+    secrets: tuple[bytes, ...] = field(default=(), init=False, repr=False, compare=False)
+    """The 32 secret bytes of each key, as the key ring takes them."""
+
+    default_port: int = field(default=DEFAULT_PORT, init=False)
+    """The port to try first where ``address`` names none: CHATTER_PORT, else 29999."""
+
+    def __post_init__(self) -> None:
+        self._fill_from_environ()
+        self._check_addresses()
+        self._check_numbers()
+        if len(self.label.encode()) > MAX_LABEL_BYTES:
+            raise ConfigError(f"label: at most {MAX_LABEL_BYTES} bytes")
+        object.__setattr__(self, "secrets", tuple(parse_key(text) for text in self._key_texts()))
+        # Text only to here; from here on bytes that neither repr nor a log line shows.
+        object.__setattr__(self, "key", None)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+        """The settings of the CHATTER_* variables; what is given here goes first.
+
+        CHATTER_ADDRESS and CHATTER_PORT, CHATTER_MULTICAST_ADDRESS and CHATTER_MULTICAST_PORT,
+        CHATTER_MULTICAST_TTL, CHATTER_KEY. An override that is None counts as not given.
+
+        Raises:
+            ConfigError: names the variable or field that cannot work.
+        """
+        return cls(**{**_from_environ(environ), **_given(overrides)})
+
+    @property
+    def groups(self) -> tuple[NetID, ...]:
+        """The multicast groups."""
+        return tuple(NetID.parse(text) for text in self.multicast or ())
+
+    def _fill_from_environ(self) -> None:
+        # These two default to the environment even where Config is made by hand, so that
+        # an application that sets one field keeps what its operator set for the rest.
+        object.__setattr__(
+            self, "default_port", _number(os.environ, "CHATTER_PORT", DEFAULT_PORT, 65535)
+        )
+        if self.multicast is None:
+            group = join_address(*_environment_group(os.environ))
+            object.__setattr__(self, "multicast", (group,))
+
+    def _check_addresses(self) -> None:
+        if self.address is not None:
+            ip, _ = bind_address(self.address)
+            if ipaddress.ip_address(ip).is_unspecified and self.advertise is None:
+                raise ConfigError(
+                    f"address: {ip} says which interfaces to listen on, not where others reach"
+                    " this node: set advertise to IP:PORT as well"
+                )
+        if self.advertise is not None:
+            ip, _ = _address("advertise", self.advertise)
+            if ipaddress.ip_address(ip).is_unspecified:
+                raise ConfigError(f"advertise: nobody can reach {ip}; give this node's address")
+        for name in ("multicast", "join"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise ConfigError(f"{name}: a list of texts, not one text: [{value!r}]")
+            object.__setattr__(self, name, tuple(value))
+        for text in self.multicast or ():
+            ip, port = _address("multicast", text)
+            if not ipaddress.ip_address(ip).is_multicast:
+                raise ConfigError(
+                    f"multicast: {ip} is not a group; IPv4 groups are 224.0.0.0 to 239.255.255.255"
+                )
+            if not port:
+                raise ConfigError("multicast: a group needs a port that all nodes share, not 0")
+        for text in self.join:
+            try:
+                _, port = split_address(text)
+            except ValueError as error:
+                raise ConfigError(f"join: {error}") from None
+            if not port:
+                raise ConfigError(f"join: {text!r}: a node to join has a port, not 0")
+        if self.interface is not None:
+            try:
+                ipaddress.ip_address(self.interface)
+            except ValueError:
+                raise ConfigError(
+                    f"interface: {self.interface!r} is not an IP address of this machine"
+                ) from None
+
+    def _check_numbers(self) -> None:
+        for name, low, high in (
+            ("multicast_ttl", 0, 255),
+            ("max_message_bytes", 1, MAX_MESSAGE_BYTES),
+            ("beacon_interval_s", 0.05, 60.0),
+            ("failure_timeout_s", 0.1, 86400.0),
+            ("evidence_timeout_s", 0.1, 86400.0),
+            ("connect_timeout_s", 0.05, 60.0),
+            ("send_timeout_s", 0.0, 3600.0),
+            ("stop_timeout_s", 0.0, 3600.0),
+        ):
+            value = getattr(self, name)
+            whole = isinstance(low, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                raise ConfigError(
+                    f"{name}: a {'whole number' if whole else 'number'}, not {value!r}"
+                )
+            if not low <= value <= high:
+                raise ConfigError(f"{name}: from {low} to {high}, not {value}")
+        if self.failure_timeout_s < 3.5 * self.beacon_interval_s:
+            raise ConfigError(
+                "failure_timeout_s: at least 3.5 times beacon_interval_s, or a peer fails"
+                " between two of its beacons"
+            )
+
+    def _key_texts(self) -> list[str]:
+        if self.key is not None:
+            texts = [self.key] if isinstance(self.key, str) else list(self.key)
+        elif os.environ.get("CHATTER_KEY"):
+            texts = [os.environ["CHATTER_KEY"]]
+        elif self.key_file is not None:
+            try:
+                lines = Path(self.key_file).read_text(encoding="ascii", errors="replace")
+            except OSError as error:
+                raise MissingKey(
+                    f"key_file: {self.key_file}: {error.strerror}; `chatter keygen --out FILE`"
+                    " makes one"
+                ) from None
+            texts = [line for line in lines.splitlines() if line.strip()]
+        else:
+            texts = []
+        if not texts:
+            raise MissingKey(
+                "no key: every frame is sealed, so each node of a cluster needs the same one. Make"
+                " it with `chatter keygen` and set CHATTER_KEY, key= or key_file="
+            )
+        for text in texts:
+            if not isinstance(text, str):
+                raise MissingKey("key: the text that `chatter keygen` prints, not bytes")
+        return texts
+
+
+def bind_address(text: str) -> tuple[str, int | None]:
+    """The IP and port of ``address``; no port where it names none.
+
+    Raises:
+        ConfigError: neither IP:PORT nor an IP.
+    """
+    try:
+        return str(ipaddress.ip_address(text)), None
+    except ValueError:
+        return _address("address", text)
+
+
+def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    known = {one.name for one in fields(Config) if one.init}
+    for name in overrides:
+        if name not in known:
+            raise ConfigError(f"{name}: there is no such setting")
+    return {name: value for name, value in overrides.items() if value is not None}
+
+
+def _from_environ(environ: Mapping[str, str] | None) -> dict[str, Any]:
+    environ = os.environ if environ is None else environ
+    found: dict[str, Any] = {}
+    if environ.get("CHATTER_ADDRESS"):
+        found["address"] = environ["CHATTER_ADDRESS"]
+    if environ.get("CHATTER_MULTICAST_ADDRESS") or environ.get("CHATTER_MULTICAST_PORT"):
+        found["multicast"] = (join_address(*_environment_group(environ)),)
+    if environ.get("CHATTER_MULTICAST_TTL"):
+        found["multicast_ttl"] = _number(environ, "CHATTER_MULTICAST_TTL", DEFAULT_TTL, 255)
+    if environ.get("CHATTER_KEY"):
+        found["key"] = environ["CHATTER_KEY"]
+    return found
+
+
+def join_address(ip: str, port: int) -> str:
+    """An address and port as one text, IPv6 in brackets."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def _environment_group(environ: Mapping[str, str]) -> tuple[str, int]:
+    group = environ.get("CHATTER_MULTICAST_ADDRESS") or DEFAULT_GROUP
+    return group, _number(environ, "CHATTER_MULTICAST_PORT", DEFAULT_PORT, 65535)
+
+
+def _number(environ: Mapping[str, str], name: str, default: int, highest: int) -> int:
+    text = environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or int(text) > highest:
+        raise ConfigError(f"{name}: a number from 0 to {highest}, not {text!r}")
+    return int(text)
+
+
+def _address(name: str, text: str) -> tuple[str, int]:
+    try:
+        ip, port = split_address(text)
+        return str(ipaddress.ip_address(ip)), port
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None

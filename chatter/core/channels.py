@@ -1,0 +1,89 @@
+"""Our multicast channels: each group on each interface, with a queue of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from chatter.core.context import Context
+from chatter.core.effects import MulticastReady
+from chatter.core.outbox import Outbox
+from chatter.ids import NetID
+from chatter.wire.frame import Sender, encode_body
+from chatter.wire.records import Record
+from chatter.wire.seal import OVERHEAD_BYTES
+
+# What may wait for one group. The shell empties it as fast as the socket takes datagrams; a caller
+# in a tight loop fills it and is then made to wait.
+MAX_OUTBOX_BYTES = 1024 * 1024
+
+# Flags, table counts and the sender itself, besides the records.
+_FRAME_BYTES = 1 + 8 + 32
+
+
+class ChannelSpec(NamedTuple):
+    """A multicast group on one interface, as the shell opened it."""
+
+    group: NetID
+    loopback: bool
+    """Whether it reaches this host only."""
+    max_datagram_bytes: int
+
+
+class MulticastChannel:
+    """One of our channels."""
+
+    def __init__(self, context: Context, index: int, spec: ChannelSpec) -> None:
+        self._context = context
+        self.index = index
+        self.group = spec.group
+        self.loopback = spec.loopback
+        self._max_datagram_bytes = spec.max_datagram_bytes
+        self.outbox = Outbox(MAX_OUTBOX_BYTES)
+
+    @property
+    def budget(self) -> int:
+        """Bytes of records that one datagram takes."""
+        return self._max_datagram_bytes - OVERHEAD_BYTES - _FRAME_BYTES
+
+    def put(self, record: Record) -> bool:
+        """Queue a record; False if there is no room, and then nothing changed."""
+        if not self.outbox.put(record):
+            return False
+        self._context.effects.append(MulticastReady(self.index))
+        return True
+
+    def next_frame(self) -> bytes | None:
+        """The next datagram, or None if nothing waits."""
+        records = self.outbox.take(self.budget)
+        if not records:
+            return None
+        context = self._context
+        body = encode_body(records, Sender(context.local, self.index))
+        return context.identity.multicast_sealer(self.group).seal(body)
+
+
+class MulticastChannels:
+    """All of them; a channel's index is what peers name in their seen ids."""
+
+    def __init__(self, context: Context, specs: Sequence[ChannelSpec]) -> None:
+        self._channels = [
+            MulticastChannel(context, index, spec) for index, spec in enumerate(specs)
+        ]
+
+    def __iter__(self) -> Iterator[MulticastChannel]:
+        return iter(self._channels)
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def __getitem__(self, index: int) -> MulticastChannel:
+        return self._channels[index]
+
+    def fitting(self, record_bytes: int) -> list[int]:
+        """The channels whose datagrams take a record of this size."""
+        return [one.index for one in self._channels if record_bytes <= one.budget]
+
+    def pending(self) -> bool:
+        """Whether anything waits to be sent."""
+        return any(one.outbox for one in self._channels)

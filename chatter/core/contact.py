@@ -1,0 +1,307 @@
+"""First contact by datagram: whose frames are opened, whose wait, and who has to prove itself.
+
+Of a life nothing is believed except that it may exist, until it has echoed 16 random bytes of ours.
+The echo names its current counter and lower ones are refused, so a frame that somebody captured is
+worthless to a receiver that restarted since. A challenge goes to the NetID inside the authenticated
+frame, never to the source of the packet, so nobody can aim our answers at a third party.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from chatter.core.context import Context
+from chatter.errors import FrameError, Replayed
+from chatter.ids import NetID, epoch_of
+from chatter.wire.frame import Body, decode_body
+from chatter.wire.records import CHALLENGE_BYTES, Hello
+from chatter.wire.replay import ReplayWindow
+from chatter.wire.seal import (
+    Channel,
+    multicast_context,
+    open_frame,
+    open_with,
+    read_header,
+    udp_context,
+)
+
+# Challenges a second at most, for all: what somebody gains who replays frames of our own cluster.
+CHALLENGES_PER_S = 20
+# An unanswered challenge is forgotten after this, so that the next frame asks again.
+CHALLENGE_TIMEOUT_S = 1.0
+MAX_CHALLENGES = 1024
+
+# Frames of lives that have not proven themselves yet: enough for what comes within a round trip.
+MAX_WAITING_PER_LIFE = 64
+MAX_WAITING_BYTES = 4 * 1024 * 1024
+MAX_WAITING_LIVES = 256
+
+# Lives that were replaced by a newer one and must never be believed again; 24 bytes each.
+MAX_SUPERSEDED = 65536
+
+
+class SupersededLife(FrameError):
+    """A frame of a life that a newer one has replaced."""
+
+    reason = "superseded_life"
+
+
+class UnprovenLife(FrameError):
+    """A frame of a life that has not shown yet that it is one, and no room for it to wait."""
+
+    reason = "unproven_life"
+
+
+class NotOurBusiness(FrameError):
+    """A frame that names a loopback address or our own from elsewhere."""
+
+    reason = "impossible_netid"
+
+
+class Accepted(NamedTuple):
+    """A body whose sender has proven itself."""
+
+    netid: NetID
+    life: bytes
+    body: Body
+    group: NetID | None
+
+
+class _Opener:
+    """What is kept to open the frames of one life on one channel."""
+
+    __slots__ = ("key", "window")
+
+    def __init__(self, key: bytes, window: ReplayWindow) -> None:
+        self.key = key
+        self.window = window
+
+
+class Contacts:
+    """Which lives are proven, and what waits for a proof."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lives: dict[NetID, bytes] = {}
+        self._proven: dict[bytes, tuple[NetID, int]] = {}
+        self._superseded: OrderedDict[bytes, None] = OrderedDict()
+        self._openers: dict[tuple[NetID | None, bytes], _Opener] = {}
+        self._challenges: OrderedDict[NetID, tuple[bytes, float]] = OrderedDict()
+        self._waiting: OrderedDict[bytes, list[tuple[bytes, NetID | None, bool]]] = OrderedDict()
+        self._waiting_bytes = 0
+        self._allowance = float(CHALLENGES_PER_S)
+        self._allowed_at = 0.0
+
+    def life(self, netid: NetID) -> bytes | None:
+        """The proven life at this address."""
+        return self._lives.get(netid)
+
+    def receive(
+        self, frame: bytes, group: NetID | None, from_loopback: bool, now: float
+    ) -> list[Accepted]:
+        """Open a datagram: its body, and those that waited for the proof it brings.
+
+        Nothing comes of our own frames and of those that have to wait for their sender's proof.
+
+        Args:
+            group: the multicast group it came on, None for unicast.
+            from_loopback: whether it came from this host's loopback interface.
+
+        Raises:
+            FrameError: nothing was changed, except that a challenge may have been queued.
+        """
+        header = read_header(frame)
+        life = header.life
+        identity = self._context.identity
+        if life == identity.life:
+            return []  # multicast loop is on for the other processes of this host
+        if life in self._superseded:
+            raise SupersededLife("a life that a newer one replaced")
+        opener = self._openers.get((group, life))
+        if opener is not None:
+            opener.window.check(header.counter)
+            kind = Channel.UDP if group is None else Channel.MULTICAST
+            body = decode_body(open_with(opener.key, kind, identity.ring.label, frame))
+            netid, _ = self._proven[life]
+            self._check_sender(body, netid)
+            opener.window.accept(header.counter)
+            return [Accepted(netid, life, body, group)]
+        if group is None:
+            kind, context = Channel.UDP, udp_context(life, identity.life)
+        else:
+            kind, context = Channel.MULTICAST, multicast_context(life, group)
+        opened, key = open_frame(identity.ring, kind, context, header.hint, frame)
+        body = decode_body(opened)
+        if body.sender is None:
+            raise FrameError("a datagram that does not name its sender")
+        self._check_netid(body.sender.netid, from_loopback)
+        if life in self._proven:
+            netid, floor = self._proven[life]
+            self._check_sender(body, netid)
+            window = ReplayWindow(floor)
+            window.check(header.counter)
+            window.accept(header.counter)
+            # Only now is anything kept: the life is proven and the frame is authentic.
+            self._openers[group, life] = _Opener(key, window)
+            return [Accepted(netid, life, body, group)]
+        if group is None and any(isinstance(record, Hello) for record in body.records):
+            return self._receive_hello(body, life, key, header.counter, now)
+        self._wait(life, frame, group, from_loopback)
+        self.challenge(body.sender.netid, life, now)
+        return []
+
+    def _receive_hello(
+        self, body: Body, life: bytes, key: bytes, counter: int, now: float
+    ) -> list[Accepted]:
+        """A hello by datagram from a life that is not proven yet."""
+        assert body.sender is not None
+        netid = body.sender.netid
+        hello = next(record for record in body.records if isinstance(record, Hello))
+        if hello.echo is None:
+            self.answer(netid, life, hello, now)
+            return []
+        asked = self._challenges.get(netid)
+        if asked is None or asked[0] != hello.echo:
+            raise Replayed("an echo of what was not asked")
+        self.answer(netid, life, hello, now)
+        if not self.prove(netid, life, hello.counter):
+            return []
+        # This very frame is as fresh as the echo in it.
+        window = ReplayWindow(counter)
+        self._openers[None, life] = _Opener(key, window)
+        records = [
+            record._replace(challenge=None) if isinstance(record, Hello) else record
+            for record in body.records
+        ]
+        accepted = [Accepted(netid, life, body._replace(records=records), None)]
+        return accepted + self.released(life, now)
+
+    def challenge(self, netid: NetID, life: bytes, now: float) -> bool:
+        """Ask a life for an echo, if the rate allows; one question at a time for each NetID."""
+        asked = self._challenges.get(netid)
+        if asked is not None and now - asked[1] < CHALLENGE_TIMEOUT_S:
+            return False
+        self._allowance = min(
+            CHALLENGES_PER_S, self._allowance + (now - self._allowed_at) * CHALLENGES_PER_S
+        )
+        self._allowed_at = now
+        if self._allowance < 1:
+            self._context.counts["challenges_withheld"] += 1
+            return False
+        self._allowance -= 1
+        random = self._context.random_bytes(CHALLENGE_BYTES)
+        self._remember_challenge(netid, random, now)
+        self._context.udp.put(netid, life, [self.own_hello(netid, challenge=random)])
+        return True
+
+    def own_hello(
+        self, netid: NetID | None, *, challenge: bytes | None = None, echo: bytes | None = None
+    ) -> Hello:
+        """What to say of ourselves to this NetID."""
+        peer = None if netid is None else self._context.peers.get(netid)
+        known = 0 if netid is None else epoch_of(self._lives.get(netid, bytes(8)))
+        if peer is not None:
+            known = max(known, peer.epoch)
+        counter = self._context.identity.nonce.value
+        return Hello(challenge, echo, counter, known, self._context.buffer)
+
+    def prove(self, netid: NetID, life: bytes, counter: int) -> bool:
+        """A life has echoed. Whether it is now the one that holds this address.
+
+        It is not if the address is held by a newer one: our hello has told it so, and it will draw
+        an epoch above.
+        """
+        known = self._lives.get(netid)
+        if known == life:
+            return True
+        if life in self._superseded or (known and epoch_of(life) <= epoch_of(known)):
+            self._context.counts["stale_epochs"] += 1
+            return False
+        if known is not None:
+            self.supersede(known)
+        self._lives[netid] = life
+        self._proven[life] = (netid, counter)
+        self._challenges.pop(netid, None)
+        return True
+
+    def supersede(self, life: bytes) -> None:
+        """Never believe this life again."""
+        self._superseded[life] = None
+        if len(self._superseded) > MAX_SUPERSEDED:
+            self._superseded.popitem(last=False)
+        self._drop(life)
+
+    def forget(self, netid: NetID) -> None:
+        """Keep nothing about an address; whoever comes from there proves itself again."""
+        life = self._lives.pop(netid, None)
+        if life is not None:
+            self._drop(life)
+
+    def released(self, life: bytes, now: float) -> list[Accepted]:
+        """The frames of this life that waited, now that it is proven; old ones are refused."""
+        released: list[Accepted] = []
+        waited = self._waiting.pop(life, [])
+        self._waiting_bytes -= sum(len(frame) for frame, _, _ in waited)
+        for frame, group, from_loopback in waited:
+            try:
+                released += self.receive(frame, group, from_loopback, now)
+            except FrameError as error:
+                self._context.counts[f"dropped_{error.reason}"] += 1
+        return released
+
+    def answer(self, netid: NetID, life: bytes, hello: Hello, now: float) -> None:
+        """Echo the challenge of a hello, and ask in turn whom we do not know.
+
+        So one exchange proves both sides.
+        """
+        if hello.challenge is None:
+            return
+        ask: bytes | None = None
+        if self._lives.get(netid) != life and hello.echo is None:
+            asked = self._challenges.get(netid)
+            if asked is not None and now - asked[1] < CHALLENGE_TIMEOUT_S:
+                ask = asked[0]  # two that find each other at once ask the same question twice
+            else:
+                ask = self._context.random_bytes(CHALLENGE_BYTES)
+                self._remember_challenge(netid, ask, now)
+        reply = self.own_hello(netid, challenge=ask, echo=hello.challenge)
+        self._context.udp.put(netid, life, [reply])
+
+    def _remember_challenge(self, netid: NetID, random: bytes, now: float) -> None:
+        self._challenges[netid] = (random, now)
+        self._challenges.move_to_end(netid)
+        if len(self._challenges) > MAX_CHALLENGES:
+            self._challenges.popitem(last=False)
+
+    def _wait(self, life: bytes, frame: bytes, group: NetID | None, from_loopback: bool) -> None:
+        waiting = self._waiting.setdefault(life, [])
+        if (
+            len(waiting) >= MAX_WAITING_PER_LIFE
+            or self._waiting_bytes + len(frame) > MAX_WAITING_BYTES
+        ):
+            raise UnprovenLife("too many frames wait for this life's proof")
+        waiting.append((frame, group, from_loopback))
+        self._waiting_bytes += len(frame)
+        if len(self._waiting) > MAX_WAITING_LIVES:
+            _, dropped = self._waiting.popitem(last=False)
+            self._waiting_bytes -= sum(len(one) for one, _, _ in dropped)
+            self._context.counts["dropped_unproven_life"] += len(dropped)
+
+    def _check_netid(self, netid: NetID, from_loopback: bool) -> None:
+        if netid == self._context.local:
+            raise NotOurBusiness("a frame in our own name from another life")
+        if netid.is_loopback and not from_loopback:
+            raise NotOurBusiness("a loopback address from another host")
+
+    @staticmethod
+    def _check_sender(body: Body, netid: NetID) -> None:
+        if body.sender is None or body.sender.netid != netid:
+            raise NotOurBusiness("a frame that names another sender than its life has")
+
+    def _drop(self, life: bytes) -> None:
+        self._proven.pop(life, None)
+        for key in [one for one in self._openers if one[1] == life]:
+            del self._openers[key]
+        waited = self._waiting.pop(life, [])
+        self._waiting_bytes -= sum(len(frame) for frame, _, _ in waited)

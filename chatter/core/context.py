@@ -1,0 +1,42 @@
+"""What the parts of one node share: its settings, its names, its peers, and what it has to say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chatter.config import Config
+from chatter.core.effects import Effect
+from chatter.core.identity import Identity
+from chatter.core.outbox import UdpQueue
+from chatter.core.peers import PeerDB
+from chatter.ids import NetID
+
+if TYPE_CHECKING:
+    import random
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared by the parts of one node, and by nobody else."""
+
+    config: Config
+    local: NetID
+    identity: Identity
+    peers: PeerDB
+    rng: random.Random
+    """For choices that need not be secret."""
+    random_bytes: Callable[[int], bytes]
+    """For what nobody may guess: challenges and lives."""
+    udp: UdpQueue
+    """Unicast datagrams to send."""
+    buffer: int
+    """Bytes of receive buffer that the operating system granted us."""
+    effects: list[Effect] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def evidence_timeout_s(self, beacon_interval_s: float) -> float:
+        """How long evidence about multicast holds."""
+        return max(self.config.evidence_timeout_s, 3.5 * beacon_interval_s)

@@ -1,0 +1,199 @@
+"""What users register: how a tag's bodies become bytes and back, and who gets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from chatter.errors import ConfigError, FrameError, HandlerError
+from chatter.ids import NetID
+from chatter.wire.gossip import CODECS, MAX_TAG_BYTES, split_payload
+from chatter.wire.idtable import encode_table
+
+ANY_TAG = "*"
+
+
+class Message(NamedTuple):
+    """A broadcast as its handler gets it."""
+
+    tag: str
+    body: Any
+    codec: str
+    """``json``, ``bytes``, or ``own`` for a handler's own encoding."""
+    origin: NetID
+    epoch: int
+    seqno: int
+    sender: NetID
+    """Who handed it to us: the origin, or a relay."""
+    via: str
+    """``tcp``, ``multicast`` or ``udp``."""
+    hops: int
+    """1 straight from the origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageHandler:
+    """The five parts of a handler, and what it asks for.
+
+    The usual mistakes: an ``encode_with`` that writes NetIDs as text instead of by ``id_map``, so
+    that each costs 20 bytes instead of one; a ``decode_with`` that returns the body alone; one that
+    takes less than it wrote, which is refused as a ``FrameError`` since the rest has no reader; a
+    ``dispatch`` that waits for an answer to a broadcast of its own, which holds up only this
+    handler, but that one for good.
+    """
+
+    tag: str
+    """The name of the kind of message, 1 to 255 bytes of UTF-8."""
+    extract_netids: Callable[[Any], Sequence[NetID]]
+    """The NetIDs that a body names."""
+    encode_with: Callable[[Any, Mapping[NetID, int]], bytes]
+    """The body as bytes, with each NetID written as its index in the map."""
+    decode_with: Callable[[bytes, Mapping[int, NetID]], tuple[Any, bytes]]
+    """The body, and what is left of the bytes: nothing, or the message is damaged."""
+    dispatch: Callable[..., Any]
+    """Takes the body; also the Message with ``with_message``. What it returns is ignored, except
+    with ``transforms``: a new body, which travels on, or None."""
+    codec: str = "own"
+    """What the frame names as its encoding, for receivers without a handler."""
+    transforms: bool = False
+    """The body that ``dispatch`` returns travels on instead. Forwarding then waits for dispatch, at
+    most 1 s; if it raises or takes longer, the body travels on as it came."""
+    compress: bool = True
+    """Off for bodies that mix a secret with what strangers chose: the size of a compressed frame
+    tells how much the two have in common."""
+    with_message: bool = False
+    """Whether ``dispatch`` takes the Message as a second argument."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tag, str) or not 0 < len(self.tag.encode()) <= MAX_TAG_BYTES:
+            raise ConfigError(f"tag: a text of 1 to {MAX_TAG_BYTES} bytes, not {self.tag!r}")
+        if self.codec not in CODECS:
+            raise ConfigError(f"codec: one of {', '.join(CODECS)}, not {self.codec!r}")
+        for name in ("extract_netids", "encode_with", "decode_with", "dispatch"):
+            if not callable(getattr(self, name)):
+                raise ConfigError(f"{name}: a function, not {getattr(self, name)!r}")
+
+
+class Codec(NamedTuple):
+    """How bodies of one kind become bytes and back, without NetIDs of their own."""
+
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes], Any]
+
+
+def _encode_json(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _encode_bytes(body: Any) -> bytes:
+    if not isinstance(body, (bytes, bytearray, memoryview)):
+        raise TypeError(f"the codec bytes takes bytes, not {type(body).__name__}")
+    return bytes(body)
+
+
+BUILT_IN = {"json": Codec(_encode_json, json.loads), "bytes": Codec(_encode_bytes, bytes)}
+
+
+def codec_handler(
+    tag: str,
+    codec: str,
+    dispatch: Callable[..., Any],
+    *,
+    with_message: bool = True,
+    transforms: bool = False,
+    compress: bool = True,
+) -> MessageHandler:
+    """A handler whose bodies are JSON or plain bytes.
+
+    Raises:
+        ConfigError: no such codec.
+    """
+    if codec not in BUILT_IN:
+        raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
+    encode, decode = BUILT_IN[codec]
+    return MessageHandler(
+        tag,
+        lambda body: (),
+        lambda body, id_map: encode(body),
+        lambda data, id_map: (decode(data), b""),
+        dispatch,
+        codec,
+        transforms,
+        compress,
+        with_message,
+    )
+
+
+class SerializerDB:
+    """The handlers of a node, by tag."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, MessageHandler] = {}
+
+    def add(self, handler: MessageHandler) -> None:
+        """Register a handler.
+
+        Raises:
+            ConfigError: its tag has one already. Two would mean two dispatches of one broadcast.
+        """
+        if handler.tag in self._handlers:
+            raise ConfigError(f"tag {handler.tag!r} has a handler already; a tag has one")
+        self._handlers[handler.tag] = handler
+
+    def get(self, tag: str) -> MessageHandler | None:
+        """The handler of this very tag."""
+        return self._handlers.get(tag)
+
+    def dispatcher(self, tag: str) -> MessageHandler | None:
+        """Who gets messages with this tag: its handler, else that of ``*``."""
+        return self._handlers.get(tag) or self._handlers.get(ANY_TAG)
+
+    def __iter__(self) -> Iterator[MessageHandler]:
+        return iter(self._handlers.values())
+
+
+def encode_message(
+    handler: MessageHandler | None, tag: str, body: Any, codec: str | None = None
+) -> tuple[str, bytes]:
+    """The codec's name and the payload of a body: its NetID table, then its bytes.
+
+    Args:
+        handler: the tag's handler, if it has one; a ``codec`` given goes first.
+
+    Raises:
+        HandlerError: the body cannot be encoded, or a function of the handler raised.
+        ConfigError: no such codec.
+    """
+    if codec is not None and codec not in BUILT_IN:
+        raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
+    try:
+        if codec is None and handler is not None:
+            table, index = encode_table(handler.extract_netids(body))
+            return handler.codec, table + handler.encode_with(body, index)
+        name = codec or "json"
+        return name, b"\0\0" + BUILT_IN[name].encode(body)
+    except Exception as error:
+        raise HandlerError(f"tag {tag!r}: the body cannot be encoded: {error}") from error
+
+
+def decode_message(handler: MessageHandler | None, codec: str, payload: bytes) -> Any:
+    """The body of a payload, by its handler or else by the codec that the frame names.
+
+    Without a handler, a body in a handler's own encoding stays the bytes it is.
+
+    Raises:
+        FrameError: damaged, or ``decode_with`` left a rest.
+        Exception: what ``decode_with`` raised.
+    """
+    id_map, data = split_payload(payload)
+    if handler is not None and handler.tag != ANY_TAG and handler.codec == codec:
+        decoded = handler.decode_with(data, id_map)
+        if not isinstance(decoded, tuple) or len(decoded) != 2:
+            raise HandlerError(f"tag {handler.tag!r}: decode_with returns (body, rest)")
+        body, rest = decoded
+        if rest:
+            raise FrameError(f"tag {handler.tag!r}: decode_with left {len(rest)} bytes")
+        return body
+    return data if codec == "own" else BUILT_IN[codec].decode(data)

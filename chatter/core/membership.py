@@ -1,0 +1,343 @@
+"""Who else is there: beacons, what others tell, seeds, and who has gone.
+
+A beacon by multicast says once a second that we live, whom we hear, and what we know of four random
+nodes elsewhere. Nodes that share no multicast with us get a digest of what we know by unicast, one
+random one each time, so news crosses segments in about log n seconds. An age travels with each
+entry, not a time: clocks are never compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from chatter.core.channels import MulticastChannels
+from chatter.core.contact import Contacts
+from chatter.core.context import Context
+from chatter.core.detector import Detector, Verdict
+from chatter.core.effects import PeerEvent
+from chatter.core.links import Links
+from chatter.core.peers import ALIVE, FAILED, LEFT, Peer
+from chatter.core.seeds import Seeds
+from chatter.ids import NetID, epoch_of
+from chatter.wire.records import Beacon, Leave, OtherId, OtherIds, Record, SeenIds
+
+# A segment hears at most this many beacons a second, whatever its size.
+BEACONS_PER_S = 50
+OTHERS_IN_BEACON = 4
+
+# A digest stays below the 1,400 bytes that every path takes whole; an entry costs about 20.
+OTHERS_IN_DIGEST = 50
+# ... and a node sends at most this many at a time, 12 KiB a second, so 1,000 nodes know each other.
+MAX_DIGESTS = 8
+
+# News travels at once, but no faster than this.
+EARLY_BEACON_S = 0.1
+
+# A silent peer is asked once a second, by each who noticed.
+ASK_INTERVAL_S = 1.0
+
+# One failed peer at a time is tried again, at random, so that a healed partition is noticed.
+RETRY_FAILED_S = 5.0
+
+# Ages beyond this say nothing that failing does not; it also keeps the number small on the wire.
+MAX_AGE_DS = 36000
+
+# NetIDs of one channel in a beacon, some 200 bytes of a datagram for neighbours on one port. With
+# more of them each beacon carries another slice.
+SEEN_IDS_SLICE = 200
+
+
+class Summary(NamedTuple):
+    """One peer as users see it."""
+
+    address: NetID
+    epoch: int
+    state: str
+    """``alive``, ``suspect``, ``failed`` or ``left``."""
+    multicast: bool
+    """Whether there is fresh evidence that it hears our multicasts."""
+    segment: NetID | None
+    """The segment it says it is in, named after its lowest NetID."""
+    heard_s_ago: float
+    """Seconds since anybody heard it, as far as is known here."""
+
+
+class Membership:
+    """Keeps the PeerDB true."""
+
+    def __init__(
+        self, context: Context, contacts: Contacts, links: Links, channels: MulticastChannels
+    ) -> None:
+        self._context = context
+        self._contacts = contacts
+        self._links = links
+        self._channels = channels
+        self._detector = Detector(context.config.failure_timeout_s)
+        self.seeds = Seeds(context, links)
+        self._beacon_at = 0.0
+        self._retry_at = 0.0
+        self._slice = 0
+
+    def start(self, now: float) -> None:
+        """Speak at once, and from then on regularly."""
+        self._beacon_at = now
+        self._retry_at = now + RETRY_FAILED_S
+
+    # What is heard
+
+    def heard(self, netid: NetID, life: bytes, now: float) -> Peer | None:
+        """A proven frame of this life came: it is alive. None if there is no room for a peer."""
+        peer = self._context.peers.get(netid)
+        if peer is None:
+            peer = Peer(netid, life, now, changed_at=now)
+            if not self._context.peers.add(peer):
+                return None
+            self._tell(peer)
+            self.speak_soon(now)
+        elif peer.life != life:
+            self._restarted(peer, life, now)
+            self.speak_soon(now)
+        elif peer.state == FAILED:
+            self._change(peer, ALIVE, now)
+            self.speak_soon(now)
+        # One that said it leaves is done; what still comes was sent before it said so.
+        peer.heard_at = now
+        return peer
+
+    def note_multicast(self, peer: Peer, channel: int, now: float) -> None:
+        """We heard a multicast of this peer; when that is news, it should know soon."""
+        if now - peer.heard.get(channel, float("-inf")) > self.lately_s(now):
+            self.speak_soon(now)
+        peer.heard[channel] = now
+
+    def note_others(self, sender: NetID, entries: Sequence[OtherId], now: float) -> None:
+        """A member told what it knows of others."""
+        context = self._context
+        timeout_s = self._detector.timeout_s(self.beacon_interval_s(now))
+        for netid, life, age_ds, left, segment in entries:
+            if netid == context.local or (netid.is_loopback and not sender.is_loopback):
+                continue
+            heard_at = now - age_ds / 10
+            peer = context.peers.get(netid)
+            if peer is None:
+                if not left and now - heard_at < timeout_s:
+                    peer = Peer(netid, life, heard_at, changed_at=now, segment=segment)
+                    if context.peers.add(peer):
+                        self._tell(peer)
+                continue
+            if peer.life != life:
+                if left or epoch_of(life) <= peer.epoch or self._contacts.life(netid) == peer.life:
+                    # Not newer; or newer by hearsay alone, where the life we know has proven
+                    # itself: the new one has to do that too.
+                    continue
+                self._restarted(peer, life, now)
+            if left:
+                if peer.live:
+                    self._gone(peer, LEFT, now)
+                continue
+            if heard_at > peer.heard_at:
+                peer.heard_at = heard_at
+                peer.segment = segment or peer.segment
+                if peer.state == FAILED and now - heard_at < timeout_s:
+                    self._change(peer, ALIVE, now)
+
+    def left(self, netid: NetID, life: bytes, now: float) -> None:
+        """A peer said that it leaves."""
+        peer = self._context.peers.get(netid)
+        if peer is not None and peer.life == life and peer.state != LEFT:
+            self._gone(peer, LEFT, now)
+
+    # What is said
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        self.seeds.tick(now)
+        if now >= self._beacon_at:
+            interval_s = self.beacon_interval_s(now)
+            self._beacon_at = now + interval_s * self._context.rng.uniform(0.9, 1.1)
+            self._judge(interval_s, now)
+            self._send_beacons(now)
+            self._send_digests(now)
+            self._links.close_idle(now)
+        if now >= self._retry_at:
+            self._retry_at = now + RETRY_FAILED_S * self._context.rng.uniform(0.8, 1.2)
+            failed = [peer for peer in self._context.peers if peer.state == FAILED]
+            if failed:
+                self._links.connect(self._context.rng.choice(failed).netid)
+
+    def next_wakeup(self) -> float:
+        """When ``tick`` has something to do."""
+        return min(self._beacon_at, self._retry_at, self.seeds.next_wakeup())
+
+    def speak_soon(self, now: float) -> None:
+        """There is news: do not wait for the next regular beacon."""
+        soon = now + EARLY_BEACON_S * self._context.rng.uniform(0.5, 1.5)
+        self._beacon_at = min(self._beacon_at, soon)
+
+    def greet(self, netid: NetID, now: float) -> None:
+        """A connection is up: tell who we are, and all we know."""
+        self._links.send(netid, self._beacon(now))
+        entries = self._entries([peer for peer in self._context.peers if peer.netid != netid], now)
+        for start in range(0, len(entries), 500):
+            self._links.send(netid, OtherIds(tuple(entries[start : start + 500])))
+
+    def leave(self, now: float) -> None:
+        """Tell everybody that we go."""
+        for channel in self._channels:
+            channel.put(Leave())
+        for peer in self._context.peers.live():
+            if self._links.warm(peer.netid):
+                self._links.send(peer.netid, Leave())
+            elif not self._hears_us(peer, now):
+                self._context.udp.put(peer.netid, peer.life, [Leave()])
+
+    # Details
+
+    def beacon_interval_s(self, now: float) -> float:
+        """The pause between our beacons: a segment hears at most 50 a second."""
+        neighbours = sum(1 for peer in self._context.peers if peer.live and peer.heard)
+        return max(self._context.config.beacon_interval_s, (neighbours + 1) / BEACONS_PER_S)
+
+    def lately_s(self, now: float) -> float:
+        """How long a multicast we heard counts as heard lately."""
+        return 3.5 * self.beacon_interval_s(now)
+
+    def evidence_timeout_s(self, now: float) -> float:
+        """How long it holds that a peer hears us."""
+        return self._context.evidence_timeout_s(self.beacon_interval_s(now))
+
+    def summaries(self, now: float) -> list[Summary]:
+        """Every peer in whatever state, live or not."""
+        return [
+            Summary(
+                peer.netid,
+                peer.epoch,
+                peer.state,
+                peer.live and self._hears_us(peer, now),
+                peer.segment,
+                max(0.0, now - peer.heard_at),
+            )
+            for peer in self._context.peers
+        ]
+
+    def _hears_us(self, peer: Peer, now: float) -> bool:
+        within_s = self.evidence_timeout_s(now)
+        return any(now - told_at <= within_s for told_at in peer.hears.values())
+
+    def _beacon(self, now: float) -> Beacon:
+        return Beacon(self._context.peers.segment_of_ours(now, self.evidence_timeout_s(now)))
+
+    def _send_beacons(self, now: float) -> None:
+        if not self._channels:
+            return
+        beacon = self._beacon(now)
+        seen = self._seen_ids(now)
+        segment = beacon.segment
+        elsewhere = [peer for peer in self._context.peers.live() if peer.segment != segment]
+        rng = self._context.rng
+        chosen = rng.sample(elsewhere, min(OTHERS_IN_BEACON, len(elsewhere)))
+        records: list[Record] = [beacon, seen]
+        if chosen:
+            records.append(OtherIds(tuple(self._entries(chosen, now))))
+        for channel in self._channels:
+            for record in records:
+                channel.put(record)
+        self._context.counts["beacons_sent"] += 1
+
+    def _seen_ids(self, now: float) -> SeenIds:
+        heard = self._context.peers.seen_ids(now, self.lately_s(now))
+        if all(len(netids) <= SEEN_IDS_SLICE for _, netids in heard):
+            return SeenIds(tuple(heard), True)
+        sliced = []
+        for channel, netids in heard:
+            slices = -(-len(netids) // SEEN_IDS_SLICE)
+            start = self._slice % slices * SEEN_IDS_SLICE
+            sliced.append((channel, netids[start : start + SEEN_IDS_SLICE]))
+        self._slice += 1
+        return SeenIds(tuple(sliced), False)
+
+    def _send_digests(self, now: float) -> None:
+        """Tell a random node that shares no multicast with us what we know; more if many are."""
+        peers = self._context.peers
+        live = peers.live()
+        apart = [peer for peer in live if not (self._hears_us(peer, now) and peer.heard)]
+        rng = self._context.rng
+        wanted = min(len(apart), MAX_DIGESTS, 1 + len(live) // OTHERS_IN_DIGEST)
+        for peer in rng.sample(apart, wanted):
+            others = [one for one in peers if one is not peer and one.state != FAILED]
+            chosen = rng.sample(others, min(OTHERS_IN_DIGEST, len(others)))
+            heard = [
+                (channel, (peer.netid,))
+                for channel, heard_at in peer.heard.items()
+                if now - heard_at <= self.lately_s(now)
+            ]
+            records: list[Record] = [
+                self._beacon(now),
+                SeenIds(tuple(heard), True),
+                OtherIds(tuple(self._entries(chosen, now))),
+            ]
+            self._send_unicast(peer, records)
+
+    def _send_unicast(self, peer: Peer, records: list[Record]) -> None:
+        if self._links.warm(peer.netid) and not peer.udp_heard:
+            for record in records:
+                self._links.send(peer.netid, record)
+        else:
+            self._context.udp.put(peer.netid, peer.life, records)
+
+    def _entries(self, peers: Sequence[Peer], now: float) -> list[OtherId]:
+        return [
+            OtherId(
+                peer.netid,
+                peer.life,
+                min(MAX_AGE_DS, max(0, round((now - peer.heard_at) * 10))),
+                peer.state == LEFT,
+                peer.segment,
+            )
+            for peer in peers
+            if peer.state != FAILED
+        ]
+
+    def _judge(self, interval_s: float, now: float) -> None:
+        for peer, verdict in self._detector.judge(self._context.peers, interval_s, now):
+            if verdict is Verdict.FAIL:
+                self._gone(peer, FAILED, now)
+            elif verdict is Verdict.FORGET:
+                self._context.peers.forget(peer.netid)
+                self._contacts.forget(peer.netid)
+            elif now - peer.pinged_at >= ASK_INTERVAL_S:
+                peer.pinged_at = now
+                self._contacts.challenge(peer.netid, peer.life, now)
+                if verdict is Verdict.ASK_BY_TCP:
+                    self._links.connect(peer.netid)
+
+    def _restarted(self, peer: Peer, life: bytes, now: float) -> None:
+        """Another life took this address; the former one is over, however it ended."""
+        if peer.live:
+            self._context.effects.append(PeerEvent(peer.netid, peer.epoch, FAILED))
+        self._links.close_life(peer.netid, peer.life)
+        self._contacts.supersede(peer.life)
+        peer.life = life
+        peer.hears.clear()
+        peer.heard.clear()
+        peer.udp_heard = False
+        peer.segment = None
+        peer.doubtful_until = float("-inf")
+        peer.heard_at = now
+        self._change(peer, ALIVE, now)
+
+    def _gone(self, peer: Peer, state: str, now: float) -> None:
+        peer.hears.clear()
+        peer.heard.clear()
+        self._links.close(peer.netid)
+        self._change(peer, state, now)
+        self.speak_soon(now)
+
+    def _change(self, peer: Peer, state: str, now: float) -> None:
+        peer.state = state
+        peer.changed_at = now
+        self._tell(peer)
+
+    def _tell(self, peer: Peer) -> None:
+        self._context.effects.append(PeerEvent(peer.netid, peer.epoch, peer.state))

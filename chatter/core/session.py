@@ -1,0 +1,188 @@
+"""One connection: the first exchange on it, its keys, and frames both ways.
+
+The client sends a hello with 16 random bytes; the server answers with 16 of its own and an echo of
+the client's, which proves the server; both derive a key for each direction from the two, and the
+client's first frame under its key proves the client::
+
+    client                               server
+      hello(challenge c)         ->
+                                 <-      hello(challenge s, echo c)
+      first frame, key(c, s)     ->
+                                 <-      first frame, key(c, s)
+
+Frames under these keys count up by exactly one, so nothing can be left out, repeated or moved.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from chatter.errors import BadSeal, FrameError, Replayed
+from chatter.ids import NetID
+from chatter.wire.frame import (
+    Body,
+    FrameReader,
+    Sender,
+    decode_body,
+    encode_body,
+    frame_on_stream,
+)
+from chatter.wire.records import Hello, Record
+from chatter.wire.seal import (
+    MAX_FRAME_BYTES,
+    Channel,
+    KeyRing,
+    Nonce,
+    Sealer,
+    open_frame,
+    open_with,
+    read_header,
+    tcp_context,
+)
+
+
+class State(Enum):
+    """How far the first exchange has come."""
+
+    EXPECT_HELLO = "expect hello"
+    EXPECT_FIRST = "expect first frame"
+    PROVEN = "proven"
+    CLOSED = "closed"
+
+
+class Session:
+    """One side of a connection. Fed with bytes, asked for bytes.
+
+    Args:
+        hello: what to say of ourselves; its challenge is this side's 16 random bytes.
+        client: whether we opened the connection.
+        hello_sealer: seals on the channel of hellos under our life.
+        expected: whom we called, if we did. Another NetID may answer there: that of the node
+            behind a forwarded port or a name.
+    """
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        local: NetID,
+        life: bytes,
+        hello: Hello,
+        hello_sealer: Sealer,
+        *,
+        client: bool,
+        expected: NetID | None = None,
+    ) -> None:
+        self.client = client
+        self.expected = expected
+        self.state = State.EXPECT_HELLO
+        self.netid: NetID | None = None
+        """Who the other side says it is; to be believed once the session is proven."""
+        self.life = b""
+        """The other side's life."""
+        self.hello: Hello | None = None
+        """What the other side said of itself."""
+        self.used_at = 0.0
+        self._ring = ring
+        self._local = local
+        self._our_life = life
+        self._our_hello = hello
+        self._hello_sealer = hello_sealer
+        self._reader = FrameReader()
+        self._pending = bytearray()
+        self._sealer: Sealer | None = None
+        self._receiving_context = b""
+        self._opening_key = b""
+        self._expected_counter = 1
+        if client:
+            self._say_hello(hello)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the other side has shown that it is who it says, now."""
+        return self.state is State.PROVEN
+
+    def receive(self, data: bytes) -> list[Body]:
+        """Take bytes of the stream; the bodies that they complete.
+
+        Raises:
+            FrameError: the bytes are not what this connection allows; it is of no use any more.
+        """
+        self._reader.feed(data)
+        bodies: list[Body] = []
+        while (frame := self._reader.next_frame()) is not None:
+            if self.state is State.EXPECT_HELLO:
+                self._receive_hello(frame)
+            else:
+                bodies.append(self._receive_frame(frame))
+        return bodies
+
+    def seal(self, records: list[Record]) -> bytes:
+        """The bytes that carry these records."""
+        if self._sealer is None:
+            raise ValueError("no keys yet")
+        return frame_on_stream(self._sealer.seal(encode_body(records)))
+
+    def handshake_bytes(self) -> bytes:
+        """What the first exchange has to send, taken out."""
+        data = bytes(self._pending)
+        self._pending.clear()
+        return data
+
+    @property
+    def has_handshake_bytes(self) -> bool:
+        """Whether the first exchange has something to send."""
+        return bool(self._pending)
+
+    def close(self) -> None:
+        """Nothing more is sent or taken."""
+        self.state = State.CLOSED
+
+    def _say_hello(self, hello: Hello) -> None:
+        body = encode_body([hello], Sender(self._local, 0))
+        self._pending += frame_on_stream(self._hello_sealer.seal(body))
+
+    def _receive_hello(self, frame: bytes) -> None:
+        header = read_header(frame)
+        if header.life == self._our_life:
+            raise BadSeal("a connection with ourselves")
+        opened, _ = open_frame(self._ring, Channel.TCP_HELLO, header.life, header.hint, frame)
+        body = decode_body(opened)
+        hello = next((one for one in body.records if isinstance(one, Hello)), None)
+        if body.sender is None or hello is None or hello.challenge is None:
+            raise FrameError("a connection that does not begin with a hello")
+        if self.client and hello.echo != self._our_hello.challenge:
+            raise Replayed("an answer to somebody else's hello")
+        self.netid, self.life, self.hello = body.sender.netid, header.life, hello
+        self._derive_keys(hello.challenge)
+        if self.client:
+            self.state = State.PROVEN  # the echo proved the server
+            self._reader.limit = MAX_FRAME_BYTES
+        else:
+            self._say_hello(self._our_hello._replace(echo=hello.challenge))
+            self.state = State.EXPECT_FIRST
+
+    def _derive_keys(self, theirs: bytes) -> None:
+        ours = self._our_hello.challenge or b""
+        randoms = ours + theirs if self.client else theirs + ours
+        sending = tcp_context(self._our_life, self.life, randoms)
+        receiving = tcp_context(self.life, self._our_life, randoms)
+        self._sealer = Sealer(self._ring, Channel.TCP, sending, self._our_life, Nonce())
+        self._receiving_context = receiving
+
+    def _receive_frame(self, frame: bytes) -> Body:
+        header = read_header(frame)
+        if header.life != self.life:
+            raise BadSeal("a frame of another life on this connection")
+        if header.counter != self._expected_counter:
+            raise Replayed(f"counter {header.counter} where {self._expected_counter} has to follow")
+        if self._opening_key:
+            opened = open_with(self._opening_key, Channel.TCP, self._ring.label, frame)
+        else:
+            opened, self._opening_key = open_frame(
+                self._ring, Channel.TCP, self._receiving_context, header.hint, frame
+            )
+        self._expected_counter += 1
+        body = decode_body(opened)
+        self.state = State.PROVEN
+        self._reader.limit = MAX_FRAME_BYTES
+        return body

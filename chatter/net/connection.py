@@ -1,0 +1,114 @@
+"""One TCP connection: a greenlet that reads it and one that writes it.
+
+A peer that reads slowly blocks its own writer and nothing else: what is meant for it waits in the
+core's bounded queue. A peer that says nothing sensible within the first seconds is cut off.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from gevent import sleep
+from gevent.event import Event
+
+from chatter.core.session import Session
+
+if TYPE_CHECKING:
+    from chatter.net.runtime import Runtime
+
+RECEIVE_BYTES = 65536
+
+# After our end of a connection: how long the other side may take to end it too.
+CLOSE_GRACE_S = 2.0
+
+
+class Connection:
+    """Carries a session over a socket until one side ends it."""
+
+    def __init__(
+        self, runtime: Runtime, sock: socket.socket, session: Session, from_loopback: bool
+    ) -> None:
+        self._runtime = runtime
+        self.socket = sock
+        self._session = session
+        self._from_loopback = from_loopback
+        self._wake = Event()
+        self._ending = False
+        self.busy = False
+        """Whether bytes are with the writer and not yet with the operating system."""
+
+    def wake(self) -> None:
+        """There is something to send."""
+        self._wake.set()
+
+    def end(self) -> None:
+        """Send what is there, then say that nothing more comes."""
+        self._ending = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Read until the end of the connection; in the greenlet that owns it."""
+        runtime, session = self._runtime, self._session
+        runtime.connections[session] = self
+        writer = runtime.spawn(self._write)
+        try:
+            self._read()
+        finally:
+            runtime.connections.pop(session, None)
+            writer.kill(block=False)
+            self.socket.close()
+            if runtime.running:
+                runtime.node.session_closed(session, time.monotonic())
+                runtime.carry_out()
+
+    def _read(self) -> None:
+        runtime, session = self._runtime, self._session
+        deadline = time.monotonic() + runtime.config.connect_timeout_s
+        proven = False
+        while True:
+            try:
+                if not proven:
+                    proven = session.proven
+                    left_s = deadline - time.monotonic()
+                    if not proven and left_s <= 0:
+                        runtime.node.counts["connections_unproven"] += 1
+                        return
+                    self.socket.settimeout(None if proven else left_s)
+                data = self.socket.recv(RECEIVE_BYTES)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if not data or not runtime.running:
+                return
+            alive = runtime.node.session_received(
+                session, data, self._from_loopback, time.monotonic()
+            )
+            runtime.carry_out()
+            if not alive:
+                return
+
+    def _write(self) -> None:
+        runtime, session, sock = self._runtime, self._session, self.socket
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            try:
+                while data := runtime.node.session_bytes(session, time.monotonic()):
+                    self.busy = True
+                    sock.sendall(data)
+                    self.busy = False
+                if self._ending:
+                    sock.shutdown(socket.SHUT_WR)
+                    sleep(
+                        CLOSE_GRACE_S
+                    )  # the other side's end arrives first, and ends this greenlet
+                    sock.close()
+                    return
+            except OSError:
+                # The reader sees the end too, and tells the core what could not be sent.
+                self.busy = False
+                sock.close()
+                return

@@ -1,0 +1,344 @@
+"""One run of a node: its sockets, its greenlets, its clock, and the core they serve.
+
+Made by ``start`` and thrown away by ``stop``. Every call of the core is followed by ``carry_out``,
+which does what the core asks, in order, and never waits.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from gevent import Greenlet, getcurrent, sleep
+from gevent.event import Event
+from gevent.pool import Group
+
+from chatter.config import Config, bind_address
+from chatter.core.channels import ChannelSpec
+from chatter.core.effects import (
+    Connect,
+    Deliver,
+    Disconnect,
+    MulticastReady,
+    PeerEvent,
+    SessionReady,
+    Trouble,
+    UdpReady,
+)
+from chatter.core.handlers import SerializerDB
+from chatter.core.node import Node
+from chatter.core.session import Session
+from chatter.errors import ConfigError
+from chatter.ids import BroadcastID, NetID, split_address
+from chatter.net.connection import Connection
+from chatter.net.interfaces import Interface, default_address, interface_of
+from chatter.net.listener import run_listener
+from chatter.net.multicast import MulticastPort
+from chatter.net.peer import run_peer
+from chatter.net.seeds import run_seeds
+from chatter.net.sockets import (
+    Endpoint,
+    MulticastPair,
+    MulticastUnavailable,
+    open_endpoint,
+    open_multicast,
+    preferred_endpoint,
+)
+from chatter.net.threads import HubCalls
+from chatter.net.unicast import UnicastPort
+from chatter.net.worker import HandlerWorker
+
+# The longest the timer sleeps when the core has nothing planned.
+IDLE_S = 1.0
+
+# While stopping: how often to look whether all is sent.
+FLUSH_STEP_S = 0.005
+
+
+class Runtime:
+    """The shell around one core.
+
+    Args:
+        tell: called with each PeerEvent, from a greenlet that must not wait.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        handlers: SerializerDB,
+        tell: Callable[[PeerEvent], None],
+        logger: logging.Logger,
+    ) -> None:
+        self.config = config
+        self.handlers = handlers
+        self.logger = logger
+        self.running = False
+        self.connections: dict[Session, Connection] = {}
+        self.room = Event()
+        """Set whenever a group's queue was emptied."""
+        self.pid = os.getpid()
+        self._tell = tell
+        self._greenlets = Group()
+        self._workers: dict[str, HandlerWorker] = {}
+        self._ports: list[MulticastPort] = []
+        self._alarm = Event()
+        self._alarm_at = 0.0
+        self._warned_clash_at = float("-inf")
+        self.node: Node
+        self.calls: HubCalls
+        self._endpoint: Endpoint
+        self._unicast: UnicastPort
+
+    # Start and stop
+
+    def start(self) -> None:
+        """Open the sockets and begin.
+
+        Raises:
+            ConfigError: a socket could not be opened; nothing is left open.
+        """
+        self._endpoint = self._open_endpoint()
+        opened: list[tuple[NetID, Interface, MulticastPair]] = []
+        try:
+            local = self._local_netid()
+            opened = self._open_channels(local)
+            self._make_node(local, opened)
+        except BaseException:
+            self._endpoint.close()
+            for _, _, pair in opened:
+                pair.close()
+            raise
+        self.running = True
+        self.calls = HubCalls()
+        self._unicast = UnicastPort(self, self._endpoint.udp)
+        self._ports = [
+            MulticastPort(self, index, group, interface, pair)
+            for index, (group, interface, pair) in enumerate(opened)
+        ]
+        self.node.start(time.monotonic())
+        self.spawn(run_listener, self, self._endpoint.tcp)
+        ports: list[UnicastPort | MulticastPort] = [self._unicast, *self._ports]
+        for port in ports:
+            self.spawn(port.receive)
+            self.spawn(port.send)
+        self.spawn(self._keep_time)
+        if self.config.join:
+            self.spawn(run_seeds, self)
+
+    def stop(self, timeout_s: float) -> None:
+        """Send what is queued, tell the others, and end; after ``timeout_s`` end anyway."""
+        deadline = time.monotonic() + timeout_s
+        self.node.leave(time.monotonic())
+        self.carry_out()
+        while self._busy() and time.monotonic() < deadline:
+            sleep(FLUSH_STEP_S)
+        # The other side ends a connection when it has read all; a close of ours before that could
+        # throw away what its system holds.
+        for connection in list(self.connections.values()):
+            connection.end()
+        while self.connections and time.monotonic() < deadline:
+            sleep(FLUSH_STEP_S)
+        self.running = False
+        self.calls.close()
+        current = getcurrent()
+        others = [greenlet for greenlet in self._greenlets if greenlet is not current]
+        for greenlet in others:
+            greenlet.kill(block=False)
+        self._close_sockets()
+        for greenlet in others:
+            greenlet.join(timeout=max(0.1, deadline - time.monotonic()))
+
+    def abandon(self) -> None:
+        """In a forked child: let go of everything without a switch and without a word."""
+        self.running = False
+        for sock in self._sockets():
+            if sock.fileno() >= 0:
+                os.close(sock.detach())
+        for greenlet in list(self._greenlets):
+            greenlet.kill(block=False)
+        self.connections.clear()
+        self._workers.clear()
+
+    # What greenlets use
+
+    def spawn(self, function: Callable[..., Any], *args: Any) -> Greenlet[..., Any]:
+        """A greenlet that ends with the node."""
+        greenlet: Greenlet[..., Any] = Greenlet(function, *args)
+        self._greenlets.start(greenlet)
+        return greenlet
+
+    def in_handler(self) -> bool:
+        """Whether the current greenlet runs a handler, which must not wait for room."""
+        current = getcurrent()
+        return any(worker.greenlet is current for worker in self._workers.values())
+
+    def stats(self) -> dict[str, int]:
+        """The counters, and how much waits."""
+        counters = dict(self.node.counts)
+        counters["handler_queue"] = sum(worker.queued for worker in self._workers.values())
+        counters["connections"] = len(self.connections)
+        return counters
+
+    def carry_out(self) -> None:
+        """Do what the core asked for since the last call. Never waits."""
+        for effect in self.node.take_effects():
+            if isinstance(effect, Deliver):
+                self._deliver(effect)
+            elif isinstance(effect, MulticastReady):
+                self._ports[effect.channel].wake()
+            elif isinstance(effect, SessionReady):
+                connection = self.connections.get(effect.session)
+                if connection is not None:
+                    connection.wake()
+            elif isinstance(effect, UdpReady):
+                self._unicast.wake()
+            elif isinstance(effect, Connect):
+                self.spawn(run_peer, self, effect.netid)
+            elif isinstance(effect, Disconnect):
+                connection = self.connections.get(effect.session)
+                if connection is not None:
+                    connection.end()
+            elif isinstance(effect, PeerEvent):
+                self._tell(effect)
+            elif isinstance(effect, Trouble):
+                self._report(effect)
+        if self.node.next_wakeup() < self._alarm_at:
+            self._alarm.set()
+
+    # Details
+
+    def _deliver(self, delivery: Deliver) -> None:
+        handler = self.handlers.dispatcher(delivery.gossip.tag)
+        if handler is None:
+            self.node.counts["unknown_tag"] += 1
+            return
+        worker = self._workers.get(handler.tag)
+        if worker is None:
+            worker = HandlerWorker(handler, self._transformed, self.node.counts, self.logger)
+            self._workers[handler.tag] = worker
+            self._greenlets.start(worker.greenlet)
+        worker.put(delivery)
+
+    def _transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
+        if self.running:
+            self.node.transformed(broadcast, payload, time.monotonic())
+            self.carry_out()
+
+    def _keep_time(self) -> None:
+        while True:
+            now = time.monotonic()
+            self.node.tick(now)
+            self.carry_out()
+            self._alarm.clear()
+            self._alarm_at = min(self.node.next_wakeup(), now + IDLE_S)
+            self._alarm.wait(max(0.0, self._alarm_at - time.monotonic()))
+
+    def _report(self, trouble: Trouble) -> None:
+        # At most one a minute: two nodes that share an address meet all the time.
+        now = time.monotonic()
+        if now - self._warned_clash_at > 60:
+            self._warned_clash_at = now
+            self.logger.warning("%s", trouble.message)
+
+    def _busy(self) -> bool:
+        return self.node.pending() or any(one.busy for one in self.connections.values())
+
+    def _open_endpoint(self) -> Endpoint:
+        text = self.config.address
+        ip, port = (default_address(), None) if text is None else bind_address(text)
+        if port is not None:
+            return open_endpoint(ip, port)
+        endpoint = preferred_endpoint(ip, self.config.default_port)
+        if endpoint.port != self.config.default_port:
+            self.logger.info("port %d is taken; using %d", self.config.default_port, endpoint.port)
+        return endpoint
+
+    def _local_netid(self) -> NetID:
+        if self.config.advertise is not None:
+            ip, port = split_address(self.config.advertise)
+            return NetID(ip, port or self._endpoint.port)
+        bound: str = self._endpoint.tcp.getsockname()[0]
+        return NetID(bound, self._endpoint.port)
+
+    def _open_channels(self, local: NetID) -> list[tuple[NetID, Interface, MulticastPair]]:
+        """Each group on its interface and on loopback, as far as the system lets us."""
+        if not self.config.groups:
+            return []
+        opened: list[tuple[NetID, Interface, MulticastPair]] = []
+        try:
+            for group in self.config.groups:
+                for interface in self._interfaces(group):
+                    try:
+                        pair = open_multicast(
+                            group.ip, group.port, interface, self.config.multicast_ttl
+                        )
+                    except MulticastUnavailable as error:
+                        self._warn_of_group(error, interface)
+                    else:
+                        opened.append((group, interface, pair))
+        except BaseException:
+            for _, _, pair in opened:
+                pair.close()
+            raise
+        return opened
+
+    def _interfaces(self, group: NetID) -> list[Interface]:
+        """The interface to use for a group, and loopback, where the workers of a host meet."""
+        loopback_ip = "::1" if ":" in group.ip else "127.0.0.1"
+        ip = self.config.interface
+        if ip is None:
+            bound = self._endpoint.tcp.getsockname()[0]
+            ip = default_address() if ipaddress.ip_address(bound).is_unspecified else bound
+        if (":" in ip) != (":" in group.ip):
+            raise ConfigError(
+                f"multicast: {group.ip} and the interface {ip} are of different IP versions; set"
+                " interface to an address of the group's version"
+            )
+        chosen = interface_of(ip)
+        if chosen.loopback:
+            return [chosen]
+        try:
+            return [chosen, interface_of(loopback_ip)]
+        except ConfigError:
+            return [chosen]  # no loopback address of this version: a container may lack it
+
+    def _warn_of_group(self, error: MulticastUnavailable, interface: Interface) -> None:
+        if interface.loopback and self.config.interface is None:
+            # Only a help for the workers of one host; they still meet by join.
+            self.logger.info("%s", error)
+        else:
+            self.logger.warning("%s. Going on over TCP", error)
+
+    def _make_node(
+        self, local: NetID, opened: list[tuple[NetID, Interface, MulticastPair]]
+    ) -> None:
+        secure = random.SystemRandom()
+        self.node = Node(
+            self.config,
+            local,
+            self.handlers,
+            unix_ms=time.time_ns() // 1_000_000,
+            random_bytes=os.urandom,
+            rng=random.Random(secure.getrandbits(64)),
+            channels=[
+                ChannelSpec(group, interface.loopback, pair.max_datagram_bytes)
+                for group, interface, pair in opened
+            ],
+            buffer=min((pair.granted_receive_bytes for _, _, pair in opened), default=0),
+        )
+
+    def _sockets(self) -> list[socket.socket]:
+        mine = [self._endpoint.tcp, self._endpoint.udp]
+        for port in self._ports:
+            mine += port.sockets
+        return mine + [connection.socket for connection in self.connections.values()]
+
+    def _close_sockets(self) -> None:
+        for sock in self._sockets():
+            sock.close()

@@ -1,0 +1,182 @@
+"""What is inside a frame, and how frames follow each other on a stream.
+
+::
+
+    body    = flags (1): 1 compressed, 2 names its sender
+              with flag 1: raw size (varint), LZ4 block of the routing part; else the routing part
+    routing = NetID table; with flag 2: sender (index), channel (varint); records
+    record  = type (varint), length (varint), bytes
+    stream  = (length (4, big-endian), frame)*
+
+Source: the LZ4 block format, https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import lz4.block
+
+from chatter.errors import FrameError, TooLarge, Truncated
+from chatter.ids import NetID
+from chatter.wire.cursor import Cursor
+from chatter.wire.gossip import Gossip, netid_at
+from chatter.wire.idtable import decode_table, encode_table
+from chatter.wire.records import Record, decode_record, type_of
+from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
+from chatter.wire.varint import encode_varint
+
+_COMPRESSED, _NAMES_SENDER = 1, 2
+
+# The routing part may be no larger than a frame may be, so decompressing never yields more than
+# what could have come uncompressed: a bomb gains nothing.
+MAX_ROUTING_BYTES = MAX_FRAME_BYTES - OVERHEAD_BYTES - 1
+
+# Below this LZ4 cannot win enough to pay for its call.
+_WORTH_COMPRESSING = 96
+
+LENGTH_BYTES = 4
+
+# What a stranger may make us buffer before the first frame has authenticated: a hello and room.
+MAX_FIRST_FRAME_BYTES = 512
+
+
+class Sender(NamedTuple):
+    """Who sent a datagram, by its own word."""
+
+    netid: NetID
+    channel: int
+    """Which of the sender's multicast sockets it left by; evidence is kept for each."""
+
+
+class Body(NamedTuple):
+    """What a frame carries."""
+
+    sender: Sender | None
+    records: list[Record]
+    unknown: int
+    """How many records were skipped because their type is not known here."""
+
+
+def encode_body(records: Sequence[Record], sender: Sender | None = None) -> bytes:
+    """The body of a frame with these records.
+
+    Raises:
+        ValueError: they do not fit in a frame; whoever queues them sees to it that they do.
+    """
+    netids = [netid for record in records for netid in record.netids()]
+    if sender is not None:
+        netids.append(sender.netid)
+    table, index = encode_table(netids)
+    parts = [table]
+    if sender is not None:
+        parts += (encode_varint(index[sender.netid]), encode_varint(sender.channel))
+    compress = True
+    for record in records:
+        encoded = record.encode(index)
+        parts += (encode_varint(type_of(record)), encode_varint(len(encoded)), encoded)
+        if isinstance(record, Gossip) and not record.compress:
+            compress = False
+    routing = b"".join(parts)
+    if len(routing) > MAX_ROUTING_BYTES:
+        raise ValueError(f"{len(routing)} bytes do not fit in a frame")
+    flags = 0 if sender is None else _NAMES_SENDER
+    if compress and len(routing) >= _WORTH_COMPRESSING:
+        packed: bytes = lz4.block.compress(routing, store_size=False)
+        if len(packed) + 3 < len(routing):
+            return bytes((flags | _COMPRESSED,)) + encode_varint(len(routing)) + packed
+    return bytes((flags,)) + routing
+
+
+def decode_body(body: bytes) -> Body:
+    """The records of a body that authenticated, all decoded before anybody acts on one.
+
+    Raises:
+        FrameError: whatever is wrong with the bytes. A raw size above the limit is refused before
+            memory is taken for it.
+    """
+    cursor = Cursor(body)
+    flags = cursor.byte()
+    if flags & ~(_COMPRESSED | _NAMES_SENDER):
+        raise FrameError("a body with flags of another version")
+    if flags & _COMPRESSED:
+        cursor = Cursor(_decompress(cursor))
+    table = decode_table(cursor)
+    sender = None
+    if flags & _NAMES_SENDER:
+        sender = Sender(netid_at(table, cursor.varint()), cursor.varint())
+    records: list[Record] = []
+    unknown = 0
+    while cursor.remaining:
+        record = decode_record(cursor.varint(), cursor.sized(), table)
+        if record is None:
+            unknown += 1
+        else:
+            records.append(record)
+    return Body(sender, records, unknown)
+
+
+def _decompress(cursor: Cursor) -> bytes:
+    size = cursor.varint()
+    if size > MAX_ROUTING_BYTES:
+        raise TooLarge(f"a body that would decompress to {size} bytes")
+    try:
+        routing: bytes = lz4.block.decompress(cursor.rest(), uncompressed_size=size)
+    except (lz4.block.LZ4BlockError, ValueError):
+        raise FrameError("a damaged LZ4 block") from None
+    if len(routing) != size:
+        raise Truncated(f"a body of {len(routing)} bytes that promised {size}")
+    return routing
+
+
+def frame_on_stream(frame: bytes) -> bytes:
+    """The frame behind its length."""
+    return len(frame).to_bytes(LENGTH_BYTES, "big") + frame
+
+
+class FrameReader:
+    """Cuts a byte stream into frames, however the stream was cut into pieces.
+
+    Holds at most one unfinished frame and the last piece fed. ``limit`` is checked against each
+    length before a byte of that frame is kept; raise it when the peer has authenticated.
+    """
+
+    __slots__ = ("_buffer", "limit")
+
+    def __init__(self, limit: int = MAX_FIRST_FRAME_BYTES) -> None:
+        self._buffer = bytearray()
+        self.limit = limit
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the stream."""
+        self._buffer += data
+
+    def next_frame(self) -> bytes | None:
+        """The next whole frame, or None until more was fed.
+
+        Raises:
+            TooLarge: the length is above the limit. The stream is useless from here on.
+            Truncated: the length is below that of the smallest frame; likewise.
+        """
+        buffer = self._buffer
+        if len(buffer) < LENGTH_BYTES:
+            return None
+        length = int.from_bytes(buffer[:LENGTH_BYTES], "big")
+        if length > self.limit:
+            buffer.clear()
+            raise TooLarge(f"a frame of {length} bytes where {self.limit} are allowed")
+        if length < OVERHEAD_BYTES:
+            buffer.clear()
+            raise Truncated(f"a frame of {length} bytes")
+        end = LENGTH_BYTES + length
+        if len(buffer) < end:
+            return None
+        frame = bytes(buffer[LENGTH_BYTES:end])
+        del buffer[:end]
+        return frame
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes wait for the rest of their frame."""
+        return len(self._buffer)

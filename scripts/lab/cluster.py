@@ -1,0 +1,258 @@
+"""Node processes in segments: in namespaces, or on loopback with one multicast group a segment."""
+
+import contextlib
+import os
+import random
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from scripts.lab.errors import LabError
+from scripts.lab.ledger import Broadcast, Ledger
+from scripts.lab.namespaces import Host, NamespaceLab
+from scripts.lab.sidecar import Sidecar, chatter_command, node_environment
+from scripts.lab.tree import Place
+
+Progress = Callable[[str], None]
+
+_PORT = 29999
+_GROUP = "224.1.1.1:29999"
+_LEAVE_S = 4.0  # a node's own stop takes at most 2 s; a busy machine may double that
+_READY_S = 60.0  # twelve interpreters on a machine with one core
+_POLL_S = 0.1
+
+
+def silent(_: str) -> None:
+    """Progress that nobody wants to see."""
+
+
+class Cluster:
+    """Nodes in segments, up between `start` and `close`; also a context manager.
+
+    Args:
+        segments: 1 or more; with namespaces as many as the lab has.
+        hosts: nodes in each segment.
+        lab: None puts the nodes on 127.0.0.1 and each segment on a multicast group of its own: the
+            same behaviour, without a network in between.
+        progress: told in a few words how far a start is.
+    """
+
+    def __init__(
+        self, segments: int, hosts: int, lab: NamespaceLab | None, progress: Progress = silent
+    ) -> None:
+        self.places = [
+            Place(segment, number)
+            for segment in range(1, segments + 1)
+            for number in range(1, hosts + 1)
+        ]
+        self._hosts: dict[Place, Host] = {}
+        if lab is not None:
+            self._hosts = {Place(host.segment, host.number): host for host in lab.hosts}
+        self._progress = progress
+        self._key = ""
+        # On loopback all clusters of a machine share one wire: a group and port drawn anew keep
+        # them apart.
+        self._loopback_group = (
+            f"239.77.{{segment}}.{random.randrange(1, 255)}:{random.randrange(20000, 30000)}"
+        )
+        self._seed = ""
+        self._started: list[Sidecar] = []
+        self.news = threading.Condition()
+        self.nodes: dict[Place, Sidecar] = {}
+
+    def start(self) -> None:
+        """Returns once every node is ready.
+
+        Raises:
+            LabError: a node ended or took too long; nothing is left running.
+        """
+        try:
+            self._key = self._generate_key()
+            # On loopback the seed's port isn't known before it is ready, so it goes first.
+            first, *others = self.places
+            if self._hosts:
+                self._seed = f"{self._hosts[first].ip}:{_PORT}"
+                self._start([first, *others])
+            else:
+                self._start([first])
+                self._seed = self.nodes[first].address
+                self._start(others)
+        except BaseException:
+            self.close()
+            raise
+
+    def start_node(self, place: Place) -> Sidecar:
+        """A new process where the former one has ended, ready."""
+        self._start([place])
+        return self.nodes[place]
+
+    def close(self) -> None:
+        """Every node leaves; those that won't are killed. May be called again."""
+        started, self._started = self._started, []
+        for sidecar in started:
+            sidecar.leave()
+        deadline = time.monotonic() + _LEAVE_S
+        for sidecar in started:
+            if sidecar.wait(max(0.0, deadline - time.monotonic())) is None:
+                sidecar.kill()
+            sidecar.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def by_address(self) -> dict[str, Place]:
+        """Where each node stands, by its address."""
+        return {node.address: place for place, node in self.nodes.items()}
+
+    def wait_for_membership(self, timeout_s: float = 60.0) -> None:
+        """Returns once each node sees all others alive, and its segment hearing its multicasts.
+
+        Raises:
+            LabError: it took longer; says how far it came.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            seen, heard = self._membership()
+            count = len(self.places)
+            seen_wanted = count * (count - 1)
+            heard_wanted = sum(
+                place.segment == other.segment and place != other
+                for place in self.places
+                for other in self.places
+            )
+            state = (
+                f"peers known {seen} of {seen_wanted}, multicasts heard {heard} of {heard_wanted}"
+            )
+            self._progress(state)
+            if (seen, heard) == (seen_wanted, heard_wanted):
+                return
+            if time.monotonic() > deadline:
+                raise LabError(f"the nodes did not find each other within {timeout_s:g} s: {state}")
+            time.sleep(_POLL_S)
+
+    def broadcast(
+        self, origin: Place, tag: str, body: Any, ledger: Ledger, to: list[Place] | None = None
+    ) -> Broadcast:
+        """The broadcast that `origin` has just sent, entered in `ledger`."""
+        addresses = None if to is None else [self.nodes[place].address for place in to]
+        node = self.nodes[origin]
+        sent = node.request({"broadcast": {"tag": tag, "body": body, "to": addresses}}, "sent")
+        return ledger.add_sent(node.address, sent, addresses)
+
+    def collect(self, ledger: Ledger) -> bool:
+        """Whether any node had dispatched anything since the last call; now it is in `ledger`.
+
+        Raises:
+            LabError: a node ended, or reported an error.
+        """
+        news = False
+        for node in self.nodes.values():
+            for event in node.take():
+                if event["event"] == "message":
+                    ledger.add_message(node.address, event)
+                    news = True
+                elif event["event"] == "error":
+                    raise LabError(f"node {node.name} reported: {event['message']}")
+            node.raise_if_ended()
+        return news
+
+    def settle(
+        self, ledger: Ledger, broadcasts: list[Broadcast], timeout_s: float, quiet_s: float
+    ) -> None:
+        """Collects until all `broadcasts` have arrived or the time is over, and `quiet_s` more.
+
+        The time after is for what must not come: second dispatches and uninvited ones.
+        """
+        deadline = time.monotonic() + timeout_s
+        while any(broadcast.missing() for broadcast in broadcasts) and time.monotonic() < deadline:
+            if not self.collect(ledger):
+                time.sleep(0.01)
+        quiet_until = time.monotonic() + quiet_s
+        while time.monotonic() < quiet_until:
+            time.sleep(min(0.05, quiet_s))
+            self.collect(ledger)
+
+    def counters(self) -> dict[str, int]:
+        """The sums of all nodes' counters."""
+        sums: dict[str, int] = {}
+        refs = [(node, node.post({"stats": True})) for node in self.nodes.values()]
+        for node, ref in refs:
+            for name, value in node.answer(ref, "stats")["counters"].items():
+                sums[name] = sums.get(name, 0) + value
+        return sums
+
+    def _start(self, places: list[Place]) -> None:
+        with self._key_file() as key_file:
+            for place in places:
+                sidecar = Sidecar(place.name, self._command(place, key_file), self.news)
+                self._started.append(sidecar)
+                self.nodes[place] = sidecar
+            for count, place in enumerate(places, 1):
+                self._progress(f"starting {len(places)} nodes, {count - 1} ready")
+                self.nodes[place].wait_until_ready(_READY_S)
+
+    def _command(self, place: Place, key_file: Path) -> list[str]:
+        host = self._hosts.get(place)
+        if host is not None:
+            prefix, address, group, interface = (
+                host.command_prefix,
+                f"{host.ip}:{_PORT}",
+                _GROUP,
+                host.ip,
+            )
+        else:
+            group = self._loopback_group.format(segment=place.segment)
+            prefix, address, interface = [], "127.0.0.1:0", "127.0.0.1"
+        command = [
+            *prefix,
+            *chatter_command("node", "--json", "--label", place.name, "--key-file", str(key_file)),
+            *("--address", address, "--multicast", group, "--interface", interface),
+        ]
+        if self._seed and self._seed != address:
+            command += ["--join", self._seed]
+        return command
+
+    def _generate_key(self) -> str:
+        done = subprocess.run(
+            chatter_command("keygen"), capture_output=True, env=node_environment(), check=False
+        )
+        if done.returncode != 0:
+            raise LabError(f"chatter keygen failed: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode()
+
+    @contextlib.contextmanager
+    def _key_file(self) -> Iterator[Path]:
+        # There only while nodes start, so that not even SIGKILL is likely to leave a key behind.
+        descriptor, name = tempfile.mkstemp(prefix="chatter-lab-", suffix=".key")  # mode 600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(self._key)
+            yield Path(name)
+        finally:
+            Path(name).unlink()
+
+    def _membership(self) -> tuple[int, int]:
+        refs = [(place, node, node.post({"peers": True})) for place, node in self.nodes.items()]
+        segments = {node.address: place.segment for place, node in self.nodes.items()}
+        seen = heard = 0
+        for place, node, ref in refs:
+            for peer in node.answer(ref, "peers")["peers"]:
+                if peer["state"] == "alive" and peer["address"] in segments:
+                    seen += 1
+                    heard += peer["multicast"] and segments[peer["address"]] == place.segment
+        return seen, heard
