@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,10 @@ class Config:
     stop_timeout_s: float = 2.0
     """How long ``stop`` and the end of ``with`` go on sending what is queued, 0 to 3600."""
 
+    leave_on_sigterm: bool = True
+    """Whether SIGTERM makes the node leave before the process ends. Only in programs that do not
+    handle the signal themselves, and in those that start the node in their main thread."""
+
     secrets: tuple[bytes, ...] = field(default=(), init=False, repr=False, compare=False)
     """The 32 secret bytes of each key, as the key ring takes them."""
 
@@ -102,16 +106,15 @@ class Config:
 
     def __post_init__(self) -> None:
         self._fill_from_environ()
+        self._check_texts()
         self._check_addresses()
         self._check_numbers()
-        if len(self.label.encode()) > MAX_LABEL_BYTES:
-            raise ConfigError(f"label: at most {MAX_LABEL_BYTES} bytes")
         object.__setattr__(self, "secrets", tuple(parse_key(text) for text in self._key_texts()))
         # Text only to here; from here on bytes that neither repr nor a log line shows.
         object.__setattr__(self, "key", None)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+    def from_env(cls, **overrides: Any) -> Config:
         """The settings of the CHATTER_* variables; what is given here goes first.
 
         CHATTER_ADDRESS and CHATTER_PORT, CHATTER_MULTICAST_ADDRESS and CHATTER_MULTICAST_PORT,
@@ -120,7 +123,7 @@ class Config:
         Raises:
             ConfigError: names the variable or field that cannot work.
         """
-        return cls(**{**_from_environ(environ), **_given(overrides)})
+        return cls(**{**_from_environ(os.environ), **_given(overrides)})
 
     @property
     def groups(self) -> tuple[NetID, ...]:
@@ -128,14 +131,33 @@ class Config:
         return tuple(NetID.parse(text) for text in self.multicast or ())
 
     def _fill_from_environ(self) -> None:
-        # These two default to the environment even where Config is made by hand, so that
+        # These default to the environment even where Config is made by hand, so that
         # an application that sets one field keeps what its operator set for the rest.
         object.__setattr__(
             self, "default_port", _number(os.environ, "CHATTER_PORT", DEFAULT_PORT, 65535)
         )
+        if self.address is None:
+            object.__setattr__(self, "address", os.environ.get("CHATTER_ADDRESS") or None)
         if self.multicast is None:
             group = join_address(*_environment_group(os.environ))
             object.__setattr__(self, "multicast", (group,))
+
+    def _check_texts(self) -> None:
+        # A number would pass for an address: ipaddress takes 29999 for 0.0.117.47.
+        for name in ("address", "advertise", "interface", "label"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (value is not None or name == "label"):
+                raise ConfigError(f"{name}: a text, not {value!r}")
+        for name in ("multicast", "join"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise ConfigError(f"{name}: a list of texts, not one text: [{value!r}]")
+            texts = tuple(value) if isinstance(value, Iterable) else (value,)
+            if not all(isinstance(text, str) for text in texts):
+                raise ConfigError(f"{name}: a list of texts, not {value!r}")
+            object.__setattr__(self, name, texts)
+        if not self.label.isprintable() or len(self.label.encode()) > MAX_LABEL_BYTES:
+            raise ConfigError(f"label: a printable name of at most {MAX_LABEL_BYTES} bytes")
 
     def _check_addresses(self) -> None:
         if self.address is not None:
@@ -147,13 +169,9 @@ class Config:
                 )
         if self.advertise is not None:
             ip, _ = _address("advertise", self.advertise)
-            if ipaddress.ip_address(ip).is_unspecified:
+            known_by = ipaddress.ip_address(ip)
+            if known_by.is_unspecified or known_by.is_multicast:
                 raise ConfigError(f"advertise: nobody can reach {ip}; give this node's address")
-        for name in ("multicast", "join"):
-            value = getattr(self, name)
-            if isinstance(value, str):
-                raise ConfigError(f"{name}: a list of texts, not one text: [{value!r}]")
-            object.__setattr__(self, name, tuple(value))
         for text in self.multicast or ():
             ip, port = _address("multicast", text)
             if not ipaddress.ip_address(ip).is_multicast:
@@ -204,6 +222,8 @@ class Config:
 
     def _key_texts(self) -> list[str]:
         if self.key is not None:
+            if not isinstance(self.key, Iterable):
+                raise MissingKey("key: the text that `chatter keygen` prints, or several in a list")
             texts = [self.key] if isinstance(self.key, str) else list(self.key)
         elif os.environ.get("CHATTER_KEY"):
             texts = [os.environ["CHATTER_KEY"]]
@@ -225,7 +245,7 @@ class Config:
             )
         for text in texts:
             if not isinstance(text, str):
-                raise MissingKey("key: the text that `chatter keygen` prints, not bytes")
+                raise MissingKey("key: texts that `chatter keygen` prints, not bytes or numbers")
         return texts
 
 
@@ -236,9 +256,10 @@ def bind_address(text: str) -> tuple[str, int | None]:
         ConfigError: neither IP:PORT nor an IP.
     """
     try:
-        return str(ipaddress.ip_address(text)), None
+        ip, port = str(ipaddress.ip_address(text)), None
     except ValueError:
         return _address("address", text)
+    return _without_scope("address", ip), port
 
 
 def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,8 +270,7 @@ def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in overrides.items() if value is not None}
 
 
-def _from_environ(environ: Mapping[str, str] | None) -> dict[str, Any]:
-    environ = os.environ if environ is None else environ
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if environ.get("CHATTER_ADDRESS"):
         found["address"] = environ["CHATTER_ADDRESS"]
@@ -275,7 +295,7 @@ def _environment_group(environ: Mapping[str, str]) -> tuple[str, int]:
 
 def _number(environ: Mapping[str, str], name: str, default: int, highest: int) -> int:
     text = environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit()) or int(text) > highest:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5) or int(text) > highest:
         raise ConfigError(f"{name}: a number from 0 to {highest}, not {text!r}")
     return int(text)
 
@@ -283,6 +303,16 @@ def _number(environ: Mapping[str, str], name: str, default: int, highest: int) -
 def _address(name: str, text: str) -> tuple[str, int]:
     try:
         ip, port = split_address(text)
-        return str(ipaddress.ip_address(ip)), port
+        ip = str(ipaddress.ip_address(ip))
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from None
+    return _without_scope(name, ip), port
+
+
+def _without_scope(name: str, ip: str) -> str:
+    if "%" in ip:
+        raise ConfigError(
+            f"{name}: {ip}: a scope means nothing to other hosts; use an address"
+            " that every node can reach"
+        )
+    return ip

@@ -24,6 +24,9 @@ class _NetIDFields(NamedTuple):
 class NetID(_NetIDFields):
     """A node's address as others reach it: an IPv4 or IPv6 address and a port, 1 to 65535.
 
+    An IPv4 address written as IPv6 (``::ffff:1.2.3.4``) becomes the IPv4 address it is: with two
+    names a node would be two, and a loopback address would not look like one.
+
     A tuple underneath: it is the key of nearly every table, and hashing and comparing stay in C.
 
     Raises:
@@ -38,7 +41,10 @@ class NetID(_NetIDFields):
             raise ValueError(f"a port is a number from 1 to 65535, not {port!r}")
         if "%" in ip:
             raise ValueError(f"{ip!r} has a scope, which means nothing to other hosts")
-        return super().__new__(cls, str(ipaddress.ip_address(ip)), port)
+        address = ipaddress.ip_address(ip)
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return super().__new__(cls, str(address), port)
 
     @classmethod
     def parse(cls, text: str) -> NetID:
@@ -53,8 +59,9 @@ class NetID(_NetIDFields):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the address means "this host" to whoever reads it."""
-        return ipaddress.ip_address(self.ip).is_loopback
+        """Whether the address means "this host" to whoever reads it, as 0.0.0.0 does too."""
+        address = ipaddress.ip_address(self.ip)
+        return address.is_loopback or address.is_unspecified
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
@@ -76,7 +83,7 @@ def split_address(text: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise ValueError(f"{text!r}: write an IPv6 address in brackets, as [::1]:29999")
-    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
+    if not (port.isascii() and port.isdigit() and len(port) <= 5) or int(port) > 65535:
         raise ValueError(f"{port!r} is not a port, which is a number from 0 to 65535")
     return host, int(port)
 
@@ -114,10 +121,12 @@ def make_life(unix_ms: int, random_bytes: bytes, *, above: int = 0) -> bytes:
     Args:
         unix_ms: the wall clock in milliseconds.
         random_bytes: 10 unpredictable bytes.
-        above: an epoch that the new one must exceed, for a node whose clock went back.
+        above: an epoch that the new one must exceed, for a node whose clock went back. Above the
+            last millisecond there is none: who claims to know that one gets it, not an error.
     """
     tail = int.from_bytes(random_bytes[:2], "big")
-    epoch = max(unix_ms, (above >> EPOCH_RANDOM_BITS) + 1) << EPOCH_RANDOM_BITS | tail
+    unix_ms = min(max(unix_ms, (above >> EPOCH_RANDOM_BITS) + 1), MAX_EPOCH >> EPOCH_RANDOM_BITS)
+    epoch = unix_ms << EPOCH_RANDOM_BITS | tail
     return epoch.to_bytes(8, "big") + random_bytes[2:10]
 
 

@@ -4,6 +4,7 @@
 | --- | --- | --- |
 | 1 | `CouldNotStart` | the machine or the network: a port taken, no such interface |
 | 1 | `NobodyReached` | nobody's; there was no peer to tell or to show |
+| 1 | `Interrupted` | nobody's; SIGINT or SIGTERM came first |
 | 2 | `BadOptions` | the caller's: an option that makes no sense, no key, a bad key |
 
 click itself exits with 2 for options it doesn't know.
@@ -20,6 +21,12 @@ class CouldNotStart(click.ClickException):
 
 class NobodyReached(click.ClickException):
     """There was no peer within the time given."""
+
+    exit_code = 1
+
+
+class Interrupted(click.ClickException):
+    """The command was told to end before it had done its work."""
 
     exit_code = 1
 

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -10,7 +10,7 @@ import gevent
 from gevent.event import Event
 
 from chatter import Chatter, ChatterError, Config, ConfigError, NetID, Peer
-from chatter.command.failures import BadOptions, CouldNotStart
+from chatter.command.failures import BadOptions, CouldNotStart, Interrupted
 from chatter.command.outlet import Outlet
 from chatter.errors import MissingKey
 
@@ -64,7 +64,7 @@ def leave_when_closed(outlet: Outlet, leaving: Event) -> None:
 
     Returns only then; give it a greenlet of its own.
     """
-    while not outlet.closed:
+    while not outlet.is_closed():
         gevent.sleep(CLOSED_CHECK_S)
     leaving.set()
 
@@ -76,26 +76,38 @@ class _HasPeers(Protocol):
 def meet(
     chatter: _HasPeers,
     wait_s: float,
+    leaving: Event,
     *,
     wanted: Collection[NetID] = (),
+    view: Callable[[Peer], Hashable] = lambda peer: peer.address,
     now: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], object] = gevent.sleep,
 ) -> list[Peer]:
     """The live peers, after giving them a chance to appear.
 
     Waits until all of `wanted` are there; without `wanted`, until somebody is and for `QUIET_S`
-    nobody new has come. In any case no longer than `wait_s`.
+    nothing new was seen. In any case no longer than `wait_s`.
+
+    Args:
+        leaving: ends the waiting when it is set.
+        view: what of a peer counts as new; by itself that it is there.
+
+    Raises:
+        Interrupted: `leaving` was set.
     """
     deadline = now() + wait_s
-    seen: set[NetID] = set()
+    seen: set[Hashable] = set()
     last_new = now()
     while True:
         peers = chatter.peers()
-        here = {peer.address for peer in peers}
-        if not here <= seen:
-            seen |= here
+        views = {view(peer) for peer in peers}
+        if not views <= seen:
+            seen |= views
             last_new = now()
-        complete = here.issuperset(wanted) if wanted else here and now() - last_new >= QUIET_S
+        if wanted:
+            complete = {peer.address for peer in peers}.issuperset(wanted)
+        else:
+            complete = bool(peers) and now() - last_new >= QUIET_S
         if complete or now() >= deadline:
             return peers
-        pause(LOOK_EVERY_S)
+        if leaving.wait(LOOK_EVERY_S):
+            raise Interrupted("interrupted before the others were met")

@@ -62,7 +62,8 @@ def node(member: MemberOptions, as_json: bool) -> None:
         raise CouldNotStart("stdout is closed; chatter node has nothing to write to")
     leaving = Event()
     leave_on_signals(leaving)
-    log_to_stderr(logging.INFO)
+    # For a person, stdout already says who comes and goes.
+    log_to_stderr(logging.INFO if as_json else logging.WARNING)
     config = member.config()
     chatter = make_chatter(config)
     outlet = Outlet(STDOUT)

@@ -46,6 +46,7 @@ class MemberOptions:
                 join=self.join,
                 key=keys,
                 label=self.label,
+                leave_on_sigterm=False,  # the command leaves by itself, with status 0
             )
         except ConfigError as error:
             raise BadOptions(str(error)) from None

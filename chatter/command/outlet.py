@@ -41,8 +41,7 @@ class Outlet:
         self._waiting: deque[Event] = deque()
         self._broken = False
 
-    @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether nobody can read any more what we write."""
         if not self._broken:
             self._broken = bool(self._ready() & (select.POLLERR | select.POLLHUP | select.POLLNVAL))

@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from chatter import NetID
 
 DEFAULT_TIMEOUT_S = 2.0
+LONGEST_TAG_BYTES = 255
 LONGEST_TIMEOUT_S = 86_400.0  # a day; what is longer is a mistake in the unit
 
 Echo = dict[str, Any]
@@ -145,20 +146,35 @@ def _parse_broadcast(fields: Any, echo: Echo) -> BroadcastRequest:
     if unknown:
         known = ", ".join(sorted(BROADCAST_FIELDS))
         raise BadRequest(f"unknown key {_quote(unknown[0])} in broadcast; known: {known}")
-    tag = fields.get("tag")
-    if not isinstance(tag, str) or not tag:
-        raise BadRequest('"tag" is needed, a string that isn\'t empty')
     confirm = fields.get("confirm", False)
     if not isinstance(confirm, bool):
         raise BadRequest(f'"confirm" is true or false, not {_kind(confirm)}')
     return BroadcastRequest(
-        tag=tag,
+        tag=_parse_tag(fields.get("tag")),
         body=_parse_body(fields),
         to=_parse_to(fields.get("to")),
         confirm=confirm,
         timeout_s=_parse_timeout(fields.get("timeout_s", DEFAULT_TIMEOUT_S)),
         echo=echo,
     )
+
+
+def _parse_tag(value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadRequest('"tag" is needed, a string')
+    reason = why_no_tag(value)
+    if reason is not None:
+        raise BadRequest(f'"tag": {reason}')
+    return value
+
+
+def why_no_tag(text: str) -> str | None:
+    """Why `text` can't be a tag; None if it can."""
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "not text that UTF-8 can carry"
+    return None if 0 < size <= LONGEST_TAG_BYTES else f"from 1 to {LONGEST_TAG_BYTES} bytes long"
 
 
 def _parse_body(fields: dict[str, Any]) -> Any:

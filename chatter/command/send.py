@@ -5,13 +5,14 @@ import sys
 from typing import Any
 
 import click
+from gevent.event import Event
 
-from chatter import ChatterError, NetID
+from chatter import ChatterError, Closed, NetID, QueueFull
 from chatter.command.failures import BadOptions, NobodyReached
 from chatter.command.logs import log_to_stderr
-from chatter.command.member import make_chatter, meet, running
+from chatter.command.member import leave_on_signals, make_chatter, meet, running
 from chatter.command.options import MemberOptions, member_options, visiting_config
-from chatter.command.requests import BadRequest, parse_json
+from chatter.command.requests import BadRequest, parse_json, why_no_tag
 
 
 def _parse_to(
@@ -68,11 +69,16 @@ def send(
     Exit status: 0 if it went to somebody, 1 if nobody was met or it could not start, 2 for bad
     options.
     """
+    reason = why_no_tag(tag)
+    if reason is not None:
+        raise BadOptions(f"the tag: {reason}")
     message = parse_body(body, as_text=text)
+    leaving = Event()
+    leave_on_signals(leaving)
     log_to_stderr(logging.WARNING)
     chatter = make_chatter(visiting_config(member, also_join=tuple(str(netid) for netid in to)))
     with running(chatter):
-        met = {peer.address for peer in meet(chatter, wait_s, wanted=to)}
+        met = {peer.address for peer in meet(chatter, wait_s, leaving, wanted=to)}
         targets = [netid for netid in to if netid in met]
         absent = [netid for netid in to if netid not in met]
         if not (targets if to else met):
@@ -80,6 +86,8 @@ def send(
         try:
             # Without --to it goes to everybody, those that we have not met ourselves too.
             receipt = chatter.broadcast(tag, message, to=targets if to else None)
+        except (QueueFull, Closed) as error:
+            raise NobodyReached(str(error)) from None
         except ChatterError as error:
             raise BadOptions(str(error)) from None
     click.echo(f"sent to {receipt.recipients} {'node' if receipt.recipients == 1 else 'nodes'}")

@@ -84,6 +84,11 @@ class MulticastChannels:
         """The channels whose datagrams take a record of this size."""
         return [one.index for one in self._channels if record_bytes <= one.budget]
 
+    def whole_segment(self, fitting: Sequence[int]) -> bool:
+        """Whether these channels reach a whole segment: not if they leave out all but loopback."""
+        reach = [one.index for one in self._channels if not one.loopback]
+        return any(index in fitting for index in reach or range(len(self._channels)))
+
     def pending(self) -> bool:
         """Whether anything waits to be sent."""
         return any(one.outbox for one in self._channels)

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from chatter.core.context import Context
+from chatter.core.peers import MAX_PEERS
 from chatter.errors import FrameError, Replayed
 from chatter.ids import NetID, epoch_of
 from chatter.wire.frame import Body, decode_body
@@ -31,6 +32,10 @@ CHALLENGES_PER_S = 20
 # An unanswered challenge is forgotten after this, so that the next frame asks again.
 CHALLENGE_TIMEOUT_S = 1.0
 MAX_CHALLENGES = 1024
+
+# Unproven lives whose question we answered, with its counter. Who replays questions of more lives
+# than this has watched us for long, and gains one datagram for each of his.
+MAX_ANSWERED = 4096
 
 # Frames of lives that have not proven themselves yet: enough for what comes within a round trip.
 MAX_WAITING_PER_LIFE = 64
@@ -88,6 +93,7 @@ class Contacts:
         self._superseded: OrderedDict[bytes, None] = OrderedDict()
         self._openers: dict[tuple[NetID | None, bytes], _Opener] = {}
         self._challenges: OrderedDict[NetID, tuple[bytes, float]] = OrderedDict()
+        self._answered: OrderedDict[bytes, int] = OrderedDict()
         self._waiting: OrderedDict[bytes, list[tuple[bytes, NetID | None, bool]]] = OrderedDict()
         self._waiting_bytes = 0
         self._allowance = float(CHALLENGES_PER_S)
@@ -159,6 +165,14 @@ class Contacts:
         netid = body.sender.netid
         hello = next(record for record in body.records if isinstance(record, Hello))
         if hello.echo is None:
+            # No window watches over a life that has not proven itself: without this, somebody who
+            # replays its question could have it answered for ever.
+            if counter <= self._answered.get(life, 0):
+                raise Replayed("a question that was answered")
+            self._answered[life] = counter
+            self._answered.move_to_end(life)
+            if len(self._answered) > MAX_ANSWERED:
+                self._answered.popitem(last=False)
             self.answer(netid, life, hello, now)
             return []
         asked = self._challenges.get(netid)
@@ -199,12 +213,15 @@ class Contacts:
         self, netid: NetID | None, *, challenge: bytes | None = None, echo: bytes | None = None
     ) -> Hello:
         """What to say of ourselves to this NetID."""
-        peer = None if netid is None else self._context.peers.get(netid)
-        known = 0 if netid is None else epoch_of(self._lives.get(netid, bytes(8)))
-        if peer is not None:
-            known = max(known, peer.epoch)
+        known = 0 if netid is None else self.known_epoch(netid)
         counter = self._context.identity.nonce.value
         return Hello(challenge, echo, counter, known, self._context.buffer)
+
+    def known_epoch(self, netid: NetID) -> int:
+        """The newest epoch that was seen at this address, 0 if none was."""
+        peer = self._context.peers.get(netid)
+        proven = epoch_of(self._lives.get(netid, bytes(8)))
+        return proven if peer is None else max(proven, peer.epoch)
 
     def prove(self, netid: NetID, life: bytes, counter: int) -> bool:
         """A life has echoed. Whether it is now the one that holds this address.
@@ -220,6 +237,8 @@ class Contacts:
             return False
         if known is not None:
             self.supersede(known)
+        elif len(self._lives) >= MAX_PEERS:
+            return False
         self._lives[netid] = life
         self._proven[life] = (netid, counter)
         self._challenges.pop(netid, None)
@@ -246,8 +265,9 @@ class Contacts:
         for frame, group, from_loopback in waited:
             try:
                 released += self.receive(frame, group, from_loopback, now)
-            except FrameError as error:
-                self._context.counts[f"dropped_{error.reason}"] += 1
+            except FrameError:
+                # Mostly frames older than the echo, which may be replays for all we can tell.
+                self._context.counts["dropped_unproven_life"] += 1
         return released
 
     def answer(self, netid: NetID, life: bytes, hello: Hello, now: float) -> None:
@@ -276,14 +296,12 @@ class Contacts:
 
     def _wait(self, life: bytes, frame: bytes, group: NetID | None, from_loopback: bool) -> None:
         waiting = self._waiting.setdefault(life, [])
-        if (
-            len(waiting) >= MAX_WAITING_PER_LIFE
-            or self._waiting_bytes + len(frame) > MAX_WAITING_BYTES
-        ):
+        if len(waiting) >= MAX_WAITING_PER_LIFE:
             raise UnprovenLife("too many frames wait for this life's proof")
         waiting.append((frame, group, from_loopback))
         self._waiting_bytes += len(frame)
-        if len(self._waiting) > MAX_WAITING_LIVES:
+        # The oldest go first: lives that never prove themselves must not keep newcomers out.
+        while len(self._waiting) > MAX_WAITING_LIVES or self._waiting_bytes > MAX_WAITING_BYTES:
             _, dropped = self._waiting.popitem(last=False)
             self._waiting_bytes -= sum(len(one) for one, _, _ in dropped)
             self._context.counts["dropped_unproven_life"] += len(dropped)

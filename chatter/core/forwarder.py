@@ -53,8 +53,15 @@ class Forwarder:
             self._context.counts["hops_exhausted"] += 1
             return
         handed_on = gossip._replace(hop=gossip.hop + 1, distribution=())
-        channels = self._channels.fitting(handed_on.size_bound())
-        planned = plan(targets, self._knowledge(now), self._context.rng, channels=channels)
+        listed = 0 if handed_on.to_everyone else _LISTED_NETID_BYTES
+        channels = self._channels.fitting(handed_on.size_bound() + listed)
+        planned = plan(
+            targets,
+            self._knowledge(now),
+            self._context.rng,
+            channels=channels,
+            whole=self._channels.whole_segment(channels),
+        )
         for channel, members in planned.multicasts:
             self._multicast(handed_on, channel, members, now)
         most = max(1, (MAX_ROUTING_BYTES - handed_on.size_bound() - 64) // _LISTED_NETID_BYTES)
@@ -119,4 +126,4 @@ class Forwarder:
             peer = peers.get(netid)
             return peer is not None and (not peer.live or peer.doubtful_until > now)
 
-        return Knowledge(hears, segment, self._links.warm, doubtful)
+        return Knowledge(hears, segment, self._links.warm, doubtful, self._membership.segments)

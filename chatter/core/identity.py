@@ -49,4 +49,6 @@ class Identity:
             self._udp[receiver] = sealer
             if len(self._udp) > _KEPT_UDP_SEALERS:
                 self._udp.popitem(last=False)
+        else:
+            self._udp.move_to_end(receiver)
         return sealer

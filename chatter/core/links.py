@@ -48,6 +48,7 @@ class Links:
         self._context = context
         self._links: dict[NetID, Link] = {}
         self._sessions: dict[Session, None] = {}
+        self._up: dict[Session, None] = {}
 
     def warm(self, netid: NetID) -> bool:
         """Whether a proven connection to this peer is up."""
@@ -87,6 +88,7 @@ class Links:
         """The other side has proven itself: what waits for it may go."""
         assert session.netid is not None
         session.used_at = now
+        self._up[session] = None
         link = self._links.setdefault(session.netid, Link())
         link.session = session
         link.connecting = False
@@ -97,35 +99,36 @@ class Links:
                 link.outbox.put(record)
         self._context.effects.append(SessionReady(session))
 
-    def down(self, session: Session) -> tuple[NetID | None, list[Record]]:
-        """A connection ended: to whom it led, and what it can no longer carry.
+    def down(self, session: Session) -> list[tuple[NetID, list[Record]]]:
+        """A connection ended: whom it leaves without any, and what was to go there.
 
         Nothing is left over when another connection to that peer is up or being opened, or when
         this one worked until now: then it is opened once more for what still waits.
         """
-        worked = session.proven
         session.close()
         self._sessions.pop(session, None)
-        netid = session.netid if session.netid is not None else session.expected
-        link = None if netid is None else self._links.get(netid)
-        if netid is None or link is None:
-            return netid, []
-        if link.session is session:
-            link.session = next(
-                (one for one in self._sessions if one.proven and one.netid == netid), None
-            )
-        elif session.client and not session.proven and session.expected == netid:
-            link.connecting = False
-        if link.session is not None:
-            self._context.effects.append(SessionReady(link.session))
-            return netid, []
-        if link.connecting:
-            return netid, []
-        if worked and link.outbox:
-            self.connect(netid)
-            return netid, []
-        del self._links[netid]
-        return netid, link.outbox.drain()
+        self._up.pop(session, None)
+        left: list[tuple[NetID, list[Record]]] = []
+        # Who answered may be another than who was called; then both were waiting for this one.
+        for netid in {session.expected: None, session.netid: None}:
+            link = None if netid is None else self._links.get(netid)
+            if netid is None or link is None:
+                continue
+            was_up = link.session is session
+            if was_up:
+                link.session = next((one for one in self._up if one.netid == netid), None)
+            elif session.client and session.expected == netid:
+                link.connecting = False
+            if link.session is not None:
+                self._context.effects.append(SessionReady(link.session))
+            elif link.connecting:
+                pass
+            elif was_up and link.outbox:
+                self.connect(netid)
+            else:
+                del self._links[netid]
+                left.append((netid, link.outbox.drain()))
+        return left
 
     def failed(self, netid: NetID) -> list[Record]:
         """A connection could not be opened: what waited for it."""

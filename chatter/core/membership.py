@@ -9,6 +9,7 @@ entry, not a time: clocks are never compared.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import NamedTuple
 
 from chatter.core.channels import MulticastChannels
@@ -20,18 +21,31 @@ from chatter.core.links import Links
 from chatter.core.peers import ALIVE, FAILED, LEFT, Peer
 from chatter.core.seeds import Seeds
 from chatter.ids import NetID, epoch_of
-from chatter.wire.records import Beacon, Leave, OtherId, OtherIds, Record, SeenIds
+from chatter.wire.frame import encode_body
+from chatter.wire.idtable import sort_netids
+from chatter.wire.records import (
+    CHALLENGE_BYTES,
+    Beacon,
+    Leave,
+    OtherId,
+    OtherIds,
+    Record,
+    SeenIds,
+)
 
 # A segment hears at most this many beacons a second, whatever its size.
 BEACONS_PER_S = 50
 OTHERS_IN_BEACON = 4
 
-# A digest stays below the 1,400 bytes that every path takes whole; an entry costs about 20.
+# A digest stays below the 1,400 bytes that every path takes whole, seal and sender included; an
+# entry costs about 20, more where addresses have nothing in common.
 OTHERS_IN_DIGEST = 50
+DIGEST_BYTES = 1300
 # ... and a node sends at most this many at a time, 12 KiB a second, so 1,000 nodes know each other.
+# It sends as many when there is news.
 MAX_DIGESTS = 8
 
-# News travels at once, but no faster than this.
+# News travels at once, but no faster than this, which grows like the interval of beacons.
 EARLY_BEACON_S = 0.1
 
 # A silent peer is asked once a second, by each who noticed.
@@ -42,10 +56,6 @@ RETRY_FAILED_S = 5.0
 
 # Ages beyond this say nothing that failing does not; it also keeps the number small on the wire.
 MAX_AGE_DS = 36000
-
-# NetIDs of one channel in a beacon, some 200 bytes of a datagram for neighbours on one port. With
-# more of them each beacon carries another slice.
-SEEN_IDS_SLICE = 200
 
 
 class Summary(NamedTuple):
@@ -78,6 +88,10 @@ class Membership:
         self._beacon_at = 0.0
         self._retry_at = 0.0
         self._slice = 0
+        self._slices = 1
+        self._news = False
+        self.segments: tuple[NetID, ...] = (context.local,)
+        """The segment we are in, and the one before."""
 
     def start(self, now: float) -> None:
         """Speak at once, and from then on regularly."""
@@ -125,11 +139,15 @@ class Membership:
                     peer = Peer(netid, life, heard_at, changed_at=now, segment=segment)
                     if context.peers.add(peer):
                         self._tell(peer)
+                        self.speak_soon(now)
                 continue
             if peer.life != life:
-                if left or epoch_of(life) <= peer.epoch or self._contacts.life(netid) == peer.life:
-                    # Not newer; or newer by hearsay alone, where the life we know has proven
-                    # itself: the new one has to do that too.
+                if left or epoch_of(life) <= peer.epoch:
+                    continue
+                if self._contacts.life(netid) == peer.life:
+                    # Newer by hearsay alone, where the life we know has proven itself: the new
+                    # one has to do that too, and is asked to.
+                    self._contacts.challenge(netid, life, now)
                     continue
                 self._restarted(peer, life, now)
             if left:
@@ -172,8 +190,10 @@ class Membership:
 
     def speak_soon(self, now: float) -> None:
         """There is news: do not wait for the next regular beacon."""
-        soon = now + EARLY_BEACON_S * self._context.rng.uniform(0.5, 1.5)
+        crowd = max(1.0, self._neighbours() / BEACONS_PER_S)
+        soon = now + EARLY_BEACON_S * crowd * self._context.rng.uniform(0.5, 1.5)
         self._beacon_at = min(self._beacon_at, soon)
+        self._news = True
 
     def greet(self, netid: NetID, now: float) -> None:
         """A connection is up: tell who we are, and all we know."""
@@ -196,16 +216,15 @@ class Membership:
 
     def beacon_interval_s(self, now: float) -> float:
         """The pause between our beacons: a segment hears at most 50 a second."""
-        neighbours = sum(1 for peer in self._context.peers if peer.live and peer.heard)
-        return max(self._context.config.beacon_interval_s, (neighbours + 1) / BEACONS_PER_S)
+        return max(self._context.config.beacon_interval_s, self._neighbours() / BEACONS_PER_S)
 
     def lately_s(self, now: float) -> float:
         """How long a multicast we heard counts as heard lately."""
         return 3.5 * self.beacon_interval_s(now)
 
     def evidence_timeout_s(self, now: float) -> float:
-        """How long it holds that a peer hears us."""
-        return self._context.evidence_timeout_s(self.beacon_interval_s(now))
+        """How long it holds that a peer hears us, which it may say once in several beacons."""
+        return self._context.evidence_timeout_s(self.beacon_interval_s(now) * self._slices)
 
     def summaries(self, now: float) -> list[Summary]:
         """Every peer in whatever state, live or not."""
@@ -221,12 +240,18 @@ class Membership:
             for peer in self._context.peers
         ]
 
+    def _neighbours(self) -> int:
+        return 1 + sum(1 for peer in self._context.peers if peer.live and peer.heard)
+
     def _hears_us(self, peer: Peer, now: float) -> bool:
         within_s = self.evidence_timeout_s(now)
         return any(now - told_at <= within_s for told_at in peer.hears.values())
 
     def _beacon(self, now: float) -> Beacon:
-        return Beacon(self._context.peers.segment_of_ours(now, self.evidence_timeout_s(now)))
+        segment = self._context.peers.segment_of_ours(now, self.evidence_timeout_s(now))
+        if segment != self.segments[0]:
+            self.segments = (segment, self.segments[0])
+        return Beacon(segment)
 
     def _send_beacons(self, now: float) -> None:
         if not self._channels:
@@ -246,37 +271,57 @@ class Membership:
         self._context.counts["beacons_sent"] += 1
 
     def _seen_ids(self, now: float) -> SeenIds:
-        heard = self._context.peers.seen_ids(now, self.lately_s(now))
-        if all(len(netids) <= SEEN_IDS_SLICE for _, netids in heard):
-            return SeenIds(tuple(heard), True)
-        sliced = []
-        for channel, netids in heard:
-            slices = -(-len(netids) // SEEN_IDS_SLICE)
-            start = self._slice % slices * SEEN_IDS_SLICE
-            sliced.append((channel, netids[start : start + SEEN_IDS_SLICE]))
-        self._slice += 1
-        return SeenIds(tuple(sliced), False)
+        """Whose multicasts we hear: all of them, or the next slice of what one datagram takes."""
+        heard = [
+            (channel, netid)
+            for channel, netids in self._context.peers.seen_ids(now, self.lately_s(now))
+            for netid in sort_netids(netids)  # neighbours cost a byte each, strangers eight
+        ]
+        budget = min(channel.budget for channel in self._channels)
+        slices = 1
+        while True:
+            size = -(-len(heard) // slices)
+            parts = [
+                _seen(heard[start : start + size], slices == 1)
+                for start in range(0, max(1, len(heard)), max(1, size))
+            ]
+            if size <= 1 or all(_fits([part], budget) for part in parts):
+                break
+            slices *= 2
+        self._slices = len(parts)
+        self._slice = (self._slice + 1) % len(parts)
+        return parts[self._slice]
 
     def _send_digests(self, now: float) -> None:
         """Tell a random node that shares no multicast with us what we know; more if many are."""
         peers = self._context.peers
         live = peers.live()
-        apart = [peer for peer in live if not (self._hears_us(peer, now) and peer.heard)]
+        lately = self.lately_s(now)
+        apart = [
+            peer
+            for peer in live
+            if not (
+                self._hears_us(peer, now)
+                and any(now - heard_at <= lately for heard_at in peer.heard.values())
+            )
+        ]
         rng = self._context.rng
-        wanted = min(len(apart), MAX_DIGESTS, 1 + len(live) // OTHERS_IN_DIGEST)
+        usual = MAX_DIGESTS if self._news else 1 + len(live) // OTHERS_IN_DIGEST
+        wanted = min(len(apart), MAX_DIGESTS, usual)
+        self._news = False
         for peer in rng.sample(apart, wanted):
             others = [one for one in peers if one is not peer and one.state != FAILED]
             chosen = rng.sample(others, min(OTHERS_IN_DIGEST, len(others)))
             heard = [
                 (channel, (peer.netid,))
-                for channel, heard_at in peer.heard.items()
-                if now - heard_at <= self.lately_s(now)
+                for channel, heard_at in sorted(peer.heard.items())
+                if now - heard_at <= lately
             ]
-            records: list[Record] = [
-                self._beacon(now),
-                SeenIds(tuple(heard), True),
-                OtherIds(tuple(self._entries(chosen, now))),
-            ]
+            records: list[Record] = [self._beacon(now), SeenIds(tuple(heard), True)]
+            entries = self._entries(chosen, now)
+            while entries and not _fits([*records, OtherIds(tuple(entries))], DIGEST_BYTES):
+                del entries[len(entries) * 3 // 4 :]
+            records.append(OtherIds(tuple(entries)))
             self._send_unicast(peer, records)
 
     def _send_unicast(self, peer: Peer, records: list[Record]) -> None:
@@ -291,7 +336,9 @@ class Membership:
             OtherId(
                 peer.netid,
                 peer.life,
-                min(MAX_AGE_DS, max(0, round((now - peer.heard_at) * 10))),
+                # Rounded up: an age that shrank a little each time it was told would keep a dead
+                # peer alive for ever.
+                min(MAX_AGE_DS, max(0, ceil((now - peer.heard_at) * 10))),
                 peer.state == LEFT,
                 peer.segment,
             )
@@ -310,7 +357,13 @@ class Membership:
                 peer.pinged_at = now
                 self._contacts.challenge(peer.netid, peer.life, now)
                 if verdict is Verdict.ASK_BY_TCP:
-                    self._links.connect(peer.netid)
+                    self._ask_by_tcp(peer)
+
+    def _ask_by_tcp(self, peer: Peer) -> None:
+        """Datagrams brought no answer: ask on a connection, which may be up and yet be dead."""
+        peer.udp_heard = False
+        challenge = self._context.random_bytes(CHALLENGE_BYTES)
+        self._links.send(peer.netid, self._contacts.own_hello(peer.netid, challenge=challenge))
 
     def _restarted(self, peer: Peer, life: bytes, now: float) -> None:
         """Another life took this address; the former one is over, however it ended."""
@@ -341,3 +394,14 @@ class Membership:
 
     def _tell(self, peer: Peer) -> None:
         self._context.effects.append(PeerEvent(peer.netid, peer.epoch, peer.state))
+
+
+def _seen(heard: Sequence[tuple[int, NetID]], complete: bool) -> SeenIds:
+    by_channel: dict[int, list[NetID]] = {}
+    for channel, netid in heard:
+        by_channel.setdefault(channel, []).append(netid)
+    return SeenIds(tuple((channel, tuple(one)) for channel, one in by_channel.items()), complete)
+
+
+def _fits(records: Sequence[Record], budget: int) -> bool:
+    return len(encode_body(records)) <= budget

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
-from chatter.core.contact import Accepted, Contacts, NotOurBusiness
+from chatter.core.contact import Accepted, Contacts, NotOurBusiness, SupersededLife
 from chatter.core.context import Context
 from chatter.core.duplicates import Duplicates, Verdict
 from chatter.core.effects import Deliver, Disconnect, Effect, SessionReady, Trouble, UdpReady
@@ -274,6 +274,7 @@ class Node:
             hello,
             identity.hello_sealer,
             client=expected is not None,
+            known_epoch=self._contacts.known_epoch,
             expected=expected,
         )
         self._links.opened(session, now)
@@ -310,8 +311,15 @@ class Node:
             counts["frames_received"] += 1
             counts["records_unknown"] += body.unknown
             assert session.netid is not None
-            self._receive_records(session.netid, session.life, body.records, None, now)
+            if self._contacts.life(session.netid) != session.life:
+                # Another life took the address; what this one still had on its way is too late.
+                counts[f"dropped_{SupersededLife.reason}"] += 1
+                return False
+            self._receive_records(session.netid, session.life, body.records, None, now, session)
         self._flush_udp()
+        if session.failure is not None:
+            counts[f"dropped_{session.failure.reason}"] += 1
+            return False
         return True
 
     def session_bytes(self, session: Session, now: float) -> bytes:
@@ -328,8 +336,7 @@ class Node:
 
     def session_closed(self, session: Session, now: float) -> None:
         """A connection ended, whoever ended it: find another way for what it had to carry."""
-        netid, records = self._links.down(session)
-        if netid is not None:
+        for netid, records in self._links.down(session):
             self._forwarder.find_another_way(netid, records, now)
 
     def connect_failed(self, netid: NetID, now: float) -> None:
@@ -387,8 +394,14 @@ class Node:
         records: Sequence[Record],
         channel: int | None,
         now: float,
+        session: Session | None = None,
     ) -> None:
-        """Act on the records of a proven sender; ``channel`` is set if they came by multicast."""
+        """Act on the records of a proven sender.
+
+        Args:
+            channel: which of the sender's it was, if they came by multicast.
+            session: the connection, if they came by TCP.
+        """
         peer = self._membership.heard(sender, life, now)
         if peer is None:
             self._context.counts["dropped_no_room_for_peer"] += 1
@@ -399,7 +412,7 @@ class Node:
             if isinstance(record, Gossip):
                 self._receive_gossip(record, sender, channel is not None, now)
             else:
-                self._learn(record, peer, now)
+                self._learn(record, peer, session, now)
 
     def _receive_gossip(
         self, gossip: Gossip, sender: NetID, by_multicast: bool, now: float
@@ -434,7 +447,7 @@ class Node:
 
     # Learn
 
-    def _learn(self, record: Record, peer: Peer, now: float) -> None:
+    def _learn(self, record: Record, peer: Peer, session: Session | None, now: float) -> None:
         """Take in what a peer tells of itself and of others."""
         netid = peer.netid
         if isinstance(record, Beacon):
@@ -452,9 +465,13 @@ class Node:
         elif isinstance(record, Hello):
             if record.known_epoch > self.epoch:
                 self._new_life(record.known_epoch)
-            else:
-                peer.buffer = record.buffer
+                return
+            peer.buffer = record.buffer
+            if session is None:
                 self._contacts.answer(netid, peer.life, record, now)
+            elif record.challenge is not None:
+                # Answers return on the connection: who asks there may hear no datagrams.
+                self._links.send(netid, self._contacts.own_hello(netid, echo=record.challenge))
 
     # Lives
 

@@ -11,7 +11,7 @@ segments are done after ceil(log2(m + 1)) rounds, and one more for the last mult
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatter.ids import NetID
@@ -31,6 +31,8 @@ class Knowledge(NamedTuple):
     """Whether a connection to it is up."""
     doubtful: Callable[[NetID], bool]
     """Whether it could not be reached lately: such a node is served, and heads nothing."""
+    ours: Collection[NetID] = ()
+    """The segments we lately were in ourselves."""
 
 
 class Branch(NamedTuple):
@@ -54,12 +56,14 @@ def plan(
     rng: random.Random,
     *,
     channels: Sequence[int],
+    whole: bool,
 ) -> Plan:
     """Plan the way to every target.
 
     Args:
         targets: whom to reach, without ourselves.
         channels: our channels that are large enough for the message; none means the tree alone.
+        whole: whether these reach all of a segment, so that others' channels will as well.
     """
     groups: dict[int, list[NetID]] = {}
     rest: list[NetID] = []
@@ -71,7 +75,7 @@ def plan(
         else:
             groups.setdefault(channel, []).append(target)
     multicasts = tuple((channel, tuple(members)) for channel, members in sorted(groups.items()))
-    return Plan(multicasts, tuple(plan_branches(rest, knowledge, rng, whole=bool(usable))))
+    return Plan(multicasts, tuple(plan_branches(rest, knowledge, rng, whole=whole)))
 
 
 def plan_branches(
@@ -117,12 +121,16 @@ def split_branch(branch: Branch, most: int) -> list[Branch]:
 def _segments(
     targets: Sequence[NetID], knowledge: Knowledge, rng: random.Random
 ) -> list[list[NetID]]:
-    """The targets by segment, segments and members in random order; unknown ones stand alone."""
+    """The targets by segment, segments and members in random order; unknown ones stand alone.
+
+    So do those of our own: we were asked to serve them because we should be heard there, and are
+    not. Handed all to the next one, who may fare the same, they would be passed on node by node.
+    """
     known: dict[NetID, list[NetID]] = {}
     units: list[list[NetID]] = []
     for target in targets:
         segment = knowledge.segment(target)
-        if segment is None:
+        if segment is None or segment in knowledge.ours:
             units.append([target])
         elif segment in known:
             known[segment].append(target)

@@ -15,6 +15,7 @@ Frames under these keys count up by exactly one, so nothing can be left out, rep
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
 from chatter.errors import BadSeal, FrameError, Replayed
@@ -57,6 +58,7 @@ class Session:
         hello: what to say of ourselves; its challenge is this side's 16 random bytes.
         client: whether we opened the connection.
         hello_sealer: seals on the channel of hellos under our life.
+        known_epoch: the newest epoch we know of an address, to tell whoever calls us from there.
         expected: whom we called, if we did. Another NetID may answer there: that of the node
             behind a forwarded port or a name.
     """
@@ -70,6 +72,7 @@ class Session:
         hello_sealer: Sealer,
         *,
         client: bool,
+        known_epoch: Callable[[NetID], int],
         expected: NetID | None = None,
     ) -> None:
         self.client = client
@@ -82,6 +85,9 @@ class Session:
         self.hello: Hello | None = None
         """What the other side said of itself."""
         self.used_at = 0.0
+        self.failure: FrameError | None = None
+        """What was wrong behind the frames that ``receive`` returned last, if anything was."""
+        self._known_epoch = known_epoch
         self._ring = ring
         self._local = local
         self._our_life = life
@@ -104,16 +110,21 @@ class Session:
     def receive(self, data: bytes) -> list[Body]:
         """Take bytes of the stream; the bodies that they complete.
 
-        Raises:
-            FrameError: the bytes are not what this connection allows; it is of no use any more.
+        If what follows a whole frame is not what this connection allows, ``failure`` says so: the
+        good frames count however the stream was cut, and then the connection is of no use.
         """
-        self._reader.feed(data)
         bodies: list[Body] = []
-        while (frame := self._reader.next_frame()) is not None:
-            if self.state is State.EXPECT_HELLO:
-                self._receive_hello(frame)
-            else:
-                bodies.append(self._receive_frame(frame))
+        if self.state is State.CLOSED:
+            return bodies
+        try:
+            self._reader.feed(data)
+            while (frame := self._reader.next_frame()) is not None:
+                if self.state is State.EXPECT_HELLO:
+                    self._receive_hello(frame)
+                else:
+                    bodies.append(self._receive_frame(frame))
+        except FrameError as error:
+            self.failure = error
         return bodies
 
     def seal(self, records: list[Record]) -> bytes:
@@ -154,11 +165,13 @@ class Session:
             raise Replayed("an answer to somebody else's hello")
         self.netid, self.life, self.hello = body.sender.netid, header.life, hello
         self._derive_keys(hello.challenge)
+        # The hello authenticated, and the frame that proves a client may be as large as any.
+        self._reader.limit = MAX_FRAME_BYTES
         if self.client:
             self.state = State.PROVEN  # the echo proved the server
-            self._reader.limit = MAX_FRAME_BYTES
         else:
-            self._say_hello(self._our_hello._replace(echo=hello.challenge))
+            known = self._known_epoch(self.netid)
+            self._say_hello(self._our_hello._replace(echo=hello.challenge, known_epoch=known))
             self.state = State.EXPECT_FIRST
 
     def _derive_keys(self, theirs: bytes) -> None:
@@ -184,5 +197,4 @@ class Session:
         self._expected_counter += 1
         body = decode_body(opened)
         self.state = State.PROVEN
-        self._reader.limit = MAX_FRAME_BYTES
         return body

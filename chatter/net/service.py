@@ -26,7 +26,7 @@ from chatter.errors import (
     ReceiptUnavailable,
 )
 from chatter.ids import BroadcastID, NetID
-from chatter.net import fork
+from chatter.net import fork, terminate
 from chatter.net.runtime import Runtime
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -103,6 +103,8 @@ class Chatter:
         runtime.start()
         self._runtime = runtime
         fork.watch(runtime)
+        if self.config.leave_on_sigterm:
+            terminate.leave_on_sigterm(self)
         runtime.spawn(self._call_back)
         self._logger.info("= %s is up", runtime.node.local)
         return self
@@ -126,6 +128,7 @@ class Chatter:
         if self._runtime is not runtime:
             return  # somebody else stops it already
         self._runtime = None
+        terminate.forget(self)
         runtime.stop(limit_s)
         self._changed.set()
         self._logger.info("= %s has left", runtime.node.local)

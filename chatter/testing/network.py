@@ -190,8 +190,6 @@ class Network:
             return []
         if path.target.is_loopback and here != there:
             return []  # it means another host there
-        if here == there:
-            return [WITHIN_SEGMENT_S / 2]
         same = self._hosts.get(here) == self._hosts[there]
         delays = [WITHIN_SEGMENT_S if same else BETWEEN_SEGMENTS_S]
         for fault in self.faults:

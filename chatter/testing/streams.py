@@ -287,6 +287,8 @@ class Streams:
             def open_near() -> None:
                 if near.open:
                     connected(near)
+                else:
+                    failed()
 
             clock.after(round_trip_s - there, open_near)
             place.endpoint.accepted(far, target.is_loopback)

@@ -36,6 +36,11 @@ MAX_ROUTING_BYTES = MAX_FRAME_BYTES - OVERHEAD_BYTES - 1
 # Below this LZ4 cannot win enough to pay for its call.
 _WORTH_COMPRESSING = 96
 
+# NetIDs that the records of a frame may name together. A run of three bytes names a whole table, so
+# without this 64 KiB could unfold to gigabytes. What we send stays below a tenth of it, because
+# queues count at least 16 bytes for each NetID.
+MAX_NAMED_NETIDS = 1 << 17
+
 LENGTH_BYTES = 4
 
 # What a stranger may make us buffer before the first frame has authenticated: a hello and room.
@@ -107,13 +112,16 @@ def decode_body(body: bytes) -> Body:
     if flags & _NAMES_SENDER:
         sender = Sender(netid_at(table, cursor.varint()), cursor.varint())
     records: list[Record] = []
-    unknown = 0
+    unknown = named = 0
     while cursor.remaining:
         record = decode_record(cursor.varint(), cursor.sized(), table)
         if record is None:
             unknown += 1
-        else:
-            records.append(record)
+            continue
+        records.append(record)
+        named += len(record.netids())
+        if named > MAX_NAMED_NETIDS:
+            raise TooLarge(f"records that name more than {MAX_NAMED_NETIDS} NetIDs together")
     return Body(sender, records, unknown)
 
 

@@ -8,7 +8,8 @@ Neighbours share prefixes, so each address is written as its distance from the o
                port (varint, only if so): distance from the previous port, zigzag
 
 The first entry counts from address 0 and port 0. Entries rise strictly by address, then port, so
-one set of NetIDs has one encoding: a subnet on one port costs a byte each.
+one set of NetIDs has one encoding, and other spellings of it are refused: a subnet on one port
+costs a byte each. An IPv4 address never stands among those for IPv6.
 
 Who needs a NetID elsewhere writes its index; the records of a frame and the user's payload each
 have a table of their own, as the payload travels verbatim while the routing part changes.
@@ -27,6 +28,7 @@ from chatter.wire.varint import encode_varint, unzigzag, zigzag
 MAX_TABLE_ENTRIES = 65536
 
 _FAMILIES = ((4, 32), (16, 128))
+_IPV4_MAPPED = 0xFFFF  # ::ffff:0:0/96, RFC 4291 section 2.5.5.2
 
 
 def sort_netids(netids: Iterable[NetID]) -> list[NetID]:
@@ -70,12 +72,17 @@ def decode_table(cursor: Cursor) -> tuple[NetID, ...]:
             step = head >> 1
             previous_port = port
             if head & 1:
-                port += unzigzag(cursor.varint())
+                distance = cursor.varint()
+                if not distance:
+                    raise FrameError("a port that moved by nothing")
+                port += unzigzag(distance)
             address += step
             if not 0 < port < 65536 or address >> bits:
                 raise FrameError("a NetID out of range")
             if position and not step and port <= previous_port:
                 raise FrameError("a NetID table out of order")
+            if width == 16 and address >> 32 == _IPV4_MAPPED:
+                raise FrameError("an IPv4 address written as IPv6")
             netids.append(netid_from_packed(address.to_bytes(width, "big"), port))
     return tuple(netids)
 

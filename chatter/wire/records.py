@@ -22,13 +22,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from chatter.errors import FrameError, TooLarge
-from chatter.ids import LIFE_BYTES, BroadcastID, NetID
+from chatter.ids import EPOCH_RANDOM_BITS, LIFE_BYTES, MAX_EPOCH, BroadcastID, NetID
 from chatter.wire.cursor import Cursor
 from chatter.wire.gossip import Gossip, netid_at
-from chatter.wire.idtable import decode_indices, encode_indices
+from chatter.wire.idtable import MAX_TABLE_ENTRIES, decode_indices, encode_indices
 from chatter.wire.varint import encode_varint
 
 CHALLENGE_BYTES = 16
+
+# Above it there is no millisecond left for whoever is told to draw an epoch above it.
+LAST_EPOCH_TO_FOLLOW = MAX_EPOCH - (1 << EPOCH_RANDOM_BITS)
 
 # A NetID in the frame's table and its index, at worst; the loose half of every size bound.
 _NETID_BOUND = 28
@@ -68,13 +71,16 @@ class Hello(NamedTuple):
     @classmethod
     def decode(cls, cursor: Cursor, table: Sequence[NetID]) -> Hello:
         flags = _flags(cursor, 3)
-        return cls(
+        hello = cls(
             cursor.take(CHALLENGE_BYTES) if flags & 1 else None,
             cursor.take(CHALLENGE_BYTES) if flags & 2 else None,
             cursor.varint(),
             cursor.uint(8),
             cursor.varint(),
         )
+        if hello.known_epoch > LAST_EPOCH_TO_FOLLOW:
+            raise FrameError("a known epoch that no epoch can follow")
+        return hello
 
     def size_bound(self) -> int:
         return 64
@@ -119,10 +125,14 @@ class SeenIds(NamedTuple):
     @classmethod
     def decode(cls, cursor: Cursor, table: Sequence[NetID]) -> SeenIds:
         complete = bool(_flags(cursor, 1))
-        heard = tuple(
-            (cursor.varint(), decode_indices(cursor, table)) for _ in range(_count(cursor))
-        )
-        return cls(heard, complete)
+        heard = []
+        named = 0
+        for _ in range(_count(cursor)):
+            heard.append((cursor.varint(), decode_indices(cursor, table)))
+            named += len(heard[-1][1])
+            if named > MAX_TABLE_ENTRIES:  # six bytes name a whole table: a few KB could name GBs
+                raise TooLarge(f"seen ids that name more than {MAX_TABLE_ENTRIES} NetIDs")
+        return cls(tuple(heard), complete)
 
     def size_bound(self) -> int:
         return 8 + sum(8 + _NETID_BOUND * len(netids) for _, netids in self.heard)

@@ -220,7 +220,7 @@ class Cluster:
             prefix, address, interface = [], "127.0.0.1:0", "127.0.0.1"
         command = [
             *prefix,
-            *chatter_command("node", "--json", "--label", place.name, "--key-file", str(key_file)),
+            *chatter_command("node", "--json", "--key-file", str(key_file)),
             *("--address", address, "--multicast", group, "--interface", interface),
         ]
         if self._seed and self._seed != address:

@@ -51,10 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.clean:
         return _clean()
     segments, hosts = options.segments, options.hosts
-    why_loopback = "as you asked" if options.no_namespaces else why_not()
     screen = Screen(sys.stdout)
-    raise_on_signals()
     try:
+        raise_on_signals()
+        why_loopback = "as you asked" if options.no_namespaces else why_not()
         with contextlib.ExitStack() as stack:
             stack.callback(screen.close)
             lab = None
@@ -98,7 +98,7 @@ def _live(
     end = None if seconds is None else time.monotonic() + seconds
     next_send = time.monotonic()
     for number in itertools.count(1):
-        origin = _next_origin(cluster.places, number)
+        origin = next_origin(cluster.places, number)
         body = {"number": number, "text": f"hello from {origin.name}"}
         broadcast = cluster.broadcast(origin, "demo", body, ledger)
         next_send = max(next_send + interval_s, time.monotonic())
@@ -117,7 +117,8 @@ def _live(
     return 0 if ledger.totals().flawless else 1
 
 
-def _next_origin(places: list[Place], number: int) -> Place:
+def next_origin(places: list[Place], number: int) -> Place:
+    """Whose turn it is: all of `places` come before any comes again."""
     # A stride without a common divisor visits all nodes, and rarely two of a segment in a row.
     stride = next(step for step in range(5, 200) if math.gcd(step, len(places)) == 1)
     return places[number * stride % len(places)]
@@ -179,7 +180,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--hosts must be at least 1")
     if not 0.1 <= options.interval <= 3600:
         parser.error("--interval must be 0.1 to 3,600 seconds")
-    if options.seconds is not None and options.seconds <= 0:
+    if options.seconds is not None and not options.seconds > 0:
         parser.error("--seconds must be above 0")
     return options
 

@@ -1,6 +1,7 @@
 """Running `ip`: one process for many commands, and its complaint when it refuses."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterable
 from typing import Any
@@ -22,19 +23,26 @@ def run_batches(batches: Iterable[tuple[str | None, list[str]]]) -> None:
         LabError: a line failed; names what `ip` said. Lines before it have been carried out.
     """
     running: list[tuple[subprocess.Popen[bytes], bytes]] = []
-    for namespace, lines in batches:
-        process = subprocess.Popen(
-            [*_arguments(namespace), "-batch", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        running.append((process, "".join(f"{line}\n" for line in lines).encode()))
     complaints = []
-    for process, script in running:
-        _, stderr = process.communicate(script)
-        if process.returncode != 0:
-            complaints.append(stderr.decode(errors="replace").strip())
+    try:
+        for namespace, lines in batches:
+            process = subprocess.Popen(
+                [*_arguments(namespace), "-batch", "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            running.append((process, "".join(f"{line}\n" for line in lines).encode()))
+        for process, script in running:
+            _, stderr = process.communicate(script)
+            if process.returncode != 0:
+                complaints.append(stderr.decode(errors="replace").strip())
+    except BaseException:
+        # Interrupted: what goes on by itself would build what is being torn down.
+        for process, _ in running:
+            process.kill()
+            process.wait()
+        raise
     if complaints:
         raise LabError(f"ip refused: {complaints[0]}")
 
@@ -69,5 +77,7 @@ def link_statistics(namespace: str) -> dict[str, dict[str, Any]]:
 
 def namespace_names() -> list[str]:
     """The named network namespaces of this machine, whoever made them."""
+    if shutil.which("ip") is None:
+        return []
     done = subprocess.run(["ip", "netns", "list"], capture_output=True, check=False)
     return [line.split()[0] for line in done.stdout.decode().splitlines() if line.strip()]

@@ -17,7 +17,7 @@ from scripts.lab.iproute import namespace_names
 _OURS = re.compile(r"chatter-lab-(?P<owner>\d+)-[0-9a-f]{4}-")
 
 # After "done" nothing of ours is being created any more: one look is enough. After a sudden end an
-# `ip -batch` of ours may still be at work, so the janitor looks again for about a second.
+# `ip` of ours may still be at work, so the janitor looks again for about a second.
 _SCRIPT = r"""
 trap "" INT TERM HUP
 if read -r word; then looks=1; else looks=5; fi
@@ -73,7 +73,11 @@ class Janitor:
             start_new_session=True,
         )
 
-    def finish(self) -> None:
-        """Returns when the namespaces are gone. May be called again."""
+    def finish(self, thoroughly: bool = False) -> None:
+        """Returns when the namespaces are gone. May be called again.
+
+        Args:
+            thoroughly: for a second look again, as after a sudden end: some may yet appear.
+        """
         if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.communicate(b"done\n")
+            self._process.communicate(b"" if thoroughly else b"done\n")

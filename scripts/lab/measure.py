@@ -21,14 +21,14 @@ _SEGMENTS, _HOSTS = 3, 4
 _ORIGINS = [Place(1, 1), Place(1, 2), Place(2, 2), Place(3, 3)]
 _PAYLOAD_BYTES = 1024
 # A quote and a backslash would each be two bytes of JSON.
-_SYMBOLS = "".join(sorted(set(string.printable[:94]) - {'"', "\\"}))
+SYMBOLS = "".join(sorted(set(string.printable[:94]) - {'"', "\\"}))
 _WARM_UP = 60
 _SETTLE_S = 1.0
 
 _HELP = f"""\
 Starts twelve nodes in three subnets of four network namespaces, warms them up, and sends broadcasts
 from four origins in turn. The payload is a JSON string of {_PAYLOAD_BYTES:,} random characters,
-drawn anew each time from {len(_SYMBOLS)} symbols, every one a byte: nothing that LZ4 could shorten.
+drawn anew each time from {len(SYMBOLS)} symbols, every one a byte: nothing that LZ4 could shorten.
 
 Bytes and packets are what all twelve hosts sent on eth0, Ethernet headers included. The same is
 measured before over an equal time without broadcasts, and subtracted in a line of its own."""
@@ -67,14 +67,10 @@ _GOAL = {
 def main(arguments: list[str] | None = None) -> int:
     """The exit status of the measurement."""
     options = _parse(arguments)
-    reason = why_not()
-    if reason is not None:
-        print(
-            f"measure_lab: {reason}; without namespaces there is nothing to count", file=sys.stderr
-        )
-        return 1
-    raise_on_signals()
     try:
+        raise_on_signals()
+        if (reason := why_not()) is not None:
+            raise LabError(f"{reason}; without namespaces there is nothing to count")
         with contextlib.ExitStack() as stack:
             lab = stack.enter_context(NamespaceLab(_SEGMENTS, _HOSTS))
             cluster = stack.enter_context(Cluster(_SEGMENTS, _HOSTS, lab, _progress))
@@ -107,7 +103,7 @@ def table(figures: Figures) -> str:
         ("hops, at most", "hops_max", figures.hops_max, "d"),
     ]
     lines = [
-        f"{figures.broadcasts} broadcasts of {_PAYLOAD_BYTES:,} random characters ({len(_SYMBOLS)}"
+        f"{figures.broadcasts} broadcasts of {_PAYLOAD_BYTES:,} random characters ({len(SYMBOLS)}"
         f" symbols, not compressible), {figures.rate:g} a second,",
         f"from {len(_ORIGINS)} of twelve nodes in {_SEGMENTS} subnets of {_HOSTS}, warm",
         "",
@@ -189,7 +185,7 @@ def _send(cluster: Cluster, ledger: Ledger, rng: random.Random, count: int, rate
     broadcasts = []
     for number in range(count):
         time.sleep(max(0.0, begun + number / rate - time.monotonic()))
-        body = "".join(rng.choices(_SYMBOLS, k=_PAYLOAD_BYTES))
+        body = "".join(rng.choices(SYMBOLS, k=_PAYLOAD_BYTES))
         origin = _ORIGINS[number % len(_ORIGINS)]
         broadcasts.append(cluster.broadcast(origin, "measure", body, ledger))
     cluster.settle(ledger, broadcasts, timeout_s=_SETTLE_S / 2, quiet_s=_SETTLE_S / 4)

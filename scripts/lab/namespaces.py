@@ -105,7 +105,7 @@ class NamespaceLab:
         if not (1 <= segments <= MAX_SEGMENTS and 1 <= hosts <= MAX_HOSTS):
             raise LabError(f"a lab has 1 to {MAX_SEGMENTS} segments of 1 to {MAX_HOSTS} hosts")
         prefix = new_prefix()
-        self._prefix = prefix
+        self.prefix = prefix
         self._router = f"{prefix}router"
         self._segments = range(1, segments + 1)
         self._janitor: Janitor | None = None
@@ -121,11 +121,11 @@ class NamespaceLab:
         Raises:
             LabError: it can't be built here; nothing is left behind.
         """
-        self._janitor = Janitor(self._prefix)
+        self._janitor = Janitor(self.prefix)
         try:
             self._build()
         except BaseException:
-            self.close()
+            self._janitor.finish(thoroughly=True)
             raise
 
     def close(self) -> None:

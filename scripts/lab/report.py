@@ -66,7 +66,8 @@ def verdict(broadcast: Broadcast) -> str:
     if complaint is not None:
         return f"FAILED: {complaint}."
     count = len(broadcast.recipients)
-    return f"Each of the {count} others dispatched it exactly once, and its origin never."
+    who = "The one other node" if count == 1 else f"Each of the {count} others"
+    return f"{who} dispatched it exactly once, and its origin never."
 
 
 def _count(number: int, noun: str) -> str:

@@ -194,7 +194,7 @@ class Sidecar:
         try:
             for line in stdout:
                 self._keep(json.loads(line))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             self._errors.append(f"its output could not be read: {error!r}\n")
         finally:
             with self._news:

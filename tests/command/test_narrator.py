@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Callable
+from typing import Any, cast
+
+import gevent
 import pytest
 
-from chatter import NetID
-from chatter.command.narrator import PeerBacklog
-from tests.command.samples import HERE, THERE, make_event
+from chatter import Chatter, NetID
+from chatter.command.narrator import JSON_LINES, Narrator, PeerBacklog
+from chatter.command.outlet import Outlet
+from tests.command.descriptors import close, read_some
+from tests.command.samples import HERE, THERE, make_event, make_message
 
 
 def test_all_is_told_in_order_below_the_limit() -> None:
@@ -29,3 +37,47 @@ def test_above_the_limit_the_last_word_of_each_peer_stays() -> None:
     events = [backlog.take() for _ in range(len(backlog))]
     last = {event.address: event.state for event in events}
     assert last == dict.fromkeys(addresses, "failed")
+
+
+class RegisteringNode:
+    """The part of a node that the narrator uses; keeps what it registers."""
+
+    def __init__(self) -> None:
+        self.on_message: Callable[..., Any] | None = None
+        self.tell_peer: Callable[..., Any] | None = None
+
+    def on(self, tag: str) -> Callable[[Callable[..., Any]], None]:
+        assert tag == "*"
+
+        def register(function: Callable[..., Any]) -> None:
+            self.on_message = function
+
+        return register
+
+    def on_peer(self, callback: Callable[..., Any]) -> None:
+        self.tell_peer = callback
+
+
+def test_ready_is_first_whatever_came_before_it() -> None:
+    reader, writer = os.pipe()
+    node = RegisteringNode()
+    narrator = Narrator(cast(Chatter, node), Outlet(writer), JSON_LINES)
+    assert node.on_message is not None
+    assert node.tell_peer is not None
+    helpers = [
+        gevent.spawn(narrator.run),
+        gevent.spawn(node.on_message, 1, make_message()),
+        gevent.spawn(node.tell_peer, make_event()),
+    ]
+    gevent.sleep(0)
+    gevent.sleep(0)
+    narrator.tell_ready(THERE)
+    data = b""
+    while data.count(b"\n") < 3:
+        data += read_some(reader)
+    kinds = [json.loads(line)["event"] for line in data.splitlines()]
+    assert kinds[0] == "ready"
+    assert sorted(kinds[1:]) == ["message", "peer"]
+    gevent.killall(helpers)
+    close(reader)
+    close(writer)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.command.descriptors import close, read_some
-from tests.command.process import Cluster
+from tests.command.process import CHATTER, ROOT, Cluster
 
 
 def test_two_nodes_meet_talk_and_part(cluster: Cluster) -> None:
@@ -221,7 +221,7 @@ def test_a_person_sees_lines(cluster: Cluster) -> None:
 
 def test_what_cannot_start_says_so_in_one_sentence(cluster: Cluster) -> None:
     taken = cluster.sidecar()
-    cases = {
+    cases: dict[int, list[tuple[str, ...]]] = {
         1: [("--address", taken.address), ("--address", "203.0.113.7:0")],
         2: [("--address", "nonsense"), ("--no-such-option",), ("--key-file", "/nonexistent")],
     }
@@ -244,14 +244,8 @@ def test_no_key_is_said_to_be_missing(cluster: Cluster) -> None:
 def test_a_node_without_an_output_does_not_start(cluster: Cluster) -> None:
     """Else its first socket would get descriptor 1, and its events with it."""
     node = subprocess.run(
-        [
-            "sh",
-            "-c",
-            'exec "$@" >&-',
-            "sh",
-            *cluster.start_plainly("--help").process.args[:3],
-            "node",
-        ],
+        ["sh", "-c", 'exec "$@" >&-', "sh", *CHATTER, "node", *cluster.options],
+        cwd=ROOT,
         env=cluster.environment,
         capture_output=True,
     )

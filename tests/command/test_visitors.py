@@ -73,6 +73,7 @@ def test_nobody_there(cluster: Cluster) -> None:
 def test_mistakes_end_before_anything_starts(cluster: Cluster) -> None:
     for arguments in (
         ("send",),
+        ("send", ""),
         ("send", "t", "not json"),
         ("send", "t", "NaN"),
         ("send", "t", "--to", "nowhere"),
@@ -145,3 +146,16 @@ def test_help_has_an_example_each(cluster: Cluster) -> None:
         command = cluster.start_plainly(name, "--help")
         assert command.ended() == 0
         assert f"    chatter {name}".encode() in b"".join(command.lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_visitor_leaves(cluster: Cluster, number: signal.Signals) -> None:
+    node = cluster.sidecar()
+    # It waits for a node that never comes.
+    send = cluster.start("send", "t", "--wait", "60", "--to", "127.0.0.1:1")
+    address = node.event("peer", state="alive")["address"]
+    send.process.send_signal(number)
+    assert send.ended() == 1
+    assert b"interrupted" in send.errors
+    assert b"Traceback" not in send.errors
+    node.event("peer", address=address, state="left")

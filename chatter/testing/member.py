@@ -1,0 +1,399 @@
+"""One node on the fake network: carries out what its core asks, and writes down what it delivers.
+
+It does what the real shell does with sockets and greenlets, in as few words: after each call into
+the core it carries out the effects in order, fetches the frames of whoever has some, and sets the
+clock for the next wakeup.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from chatter.config import Config
+from chatter.core.channels import ChannelSpec
+from chatter.core.effects import (
+    Connect,
+    Deliver,
+    Disconnect,
+    Effect,
+    MulticastReady,
+    PeerEvent,
+    SessionReady,
+    Trouble,
+    UdpReady,
+)
+from chatter.core.handlers import Message, SerializerDB, decode_message, encode_message
+from chatter.core.node import Node
+from chatter.core.session import Session
+from chatter.errors import FrameError
+from chatter.ids import BroadcastID, NetID
+from chatter.testing.clock import Clock, Timer
+from chatter.testing.network import Membership, Network
+from chatter.testing.streams import Stream
+
+# What a stock Linux grants a socket that asks for more than it may have.
+STOCK_BUFFER_BYTES = 212_992
+
+
+class Delivery(NamedTuple):
+    """One dispatch of a broadcast."""
+
+    id: BroadcastID
+    message: Message
+    at: float
+    """Virtual seconds."""
+
+
+class Member:
+    """One process with a node in it: started, stopped, killed and started again.
+
+    Args:
+        name: what the test calls it.
+        channels: its multicast channels.
+        host: the machine it runs on; unset, one of its own.
+        seeds: the addresses it joins by.
+        unix_ms: its wall clock when asked; each start reads it once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        netid: NetID,
+        config: Config,
+        network: Network,
+        *,
+        segment: str,
+        unix_ms: Callable[[], int],
+        channels: Sequence[ChannelSpec] = (),
+        host: str | None = None,
+        seeds: Sequence[NetID] = (),
+    ) -> None:
+        self.name = name
+        self.netid = netid
+        self.config = config
+        self.segment = segment
+        self.channels = tuple(channels)
+        self.seeds = list(seeds)
+        self.running = False
+        self.handlers = SerializerDB()
+        self.inbox: list[Delivery] = []
+        """What was dispatched, in all its lives, in order."""
+        self.events: list[PeerEvent] = []
+        """What its core told of its peers, in all its lives, in order."""
+        self.troubles: list[str] = []
+        """What it would have warned its operator of."""
+        self.undispatched = 0
+        """Broadcasts that nobody here has a handler for, or whose payload is damaged."""
+        self._host = host
+        self._network = network
+        self._clock: Clock = network.clock
+        self._rng: random.Random = network.rng
+        self._unix_ms = unix_ms
+        self._takes_s: dict[str, float] = {}
+        self._node: Node | None = None
+        self._streams: dict[Session, Stream] = {}
+        self._sessions: dict[Stream, Session] = {}
+        self._closing: set[Session] = set()
+        self._ready_channels: set[int] = set()
+        self._ready_sessions: dict[Session, None] = {}
+        self._udp_ready = False
+        self._pumping = False
+        self._timer: Timer | None = None
+        self._wakes_at = float("inf")
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def node(self) -> Node:
+        """The core of its present life, or of the last one."""
+        assert self._node is not None, f"{self.name} was never started"
+        return self._node
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What its core counted in its present process."""
+        return self.node.counts
+
+    def live_peers(self) -> set[NetID]:
+        """The peers it thinks are live."""
+        return {peer.address for peer in self._summaries() if peer.state in ("alive", "suspect")}
+
+    def listeners(self) -> set[NetID]:
+        """The peers of whom it has fresh evidence that they hear its multicasts."""
+        return {peer.address for peer in self._summaries() if peer.multicast}
+
+    def state_of(self, netid: NetID) -> str | None:
+        """What it thinks of a peer; None if it knows of none there."""
+        return next((one.state for one in self._summaries() if one.address == netid), None)
+
+    # Life cycle
+
+    def start(self) -> None:
+        """Start a process with a fresh node at this address."""
+        assert not self.running, f"{self.name} runs already"
+        self._node = Node(
+            self.config,
+            self.netid,
+            self.handlers,
+            unix_ms=self._unix_ms(),
+            random_bytes=self._rng.randbytes,
+            rng=self._rng,
+            channels=self.channels,
+            buffer=STOCK_BUFFER_BYTES,
+        )
+        self.running = True
+        self._network.attach(
+            self.netid,
+            self,
+            segment=self.segment,
+            host=self._host,
+            memberships=[Membership(one.group, one.loopback) for one in self.channels],
+            ttl=self.config.multicast_ttl,
+        )
+        self._node.start(self._clock.now)
+        self._node.set_seeds(self.seeds, self._clock.now)
+        self._carry_out()
+
+    def stop(self) -> None:
+        """Leave as a well-behaved process does: say so, send what is queued, end."""
+        self.node.leave(self._clock.now)
+        self._carry_out()
+        self._pump()
+        for stream in list(self._sessions):
+            stream.close()
+        self.kill()
+
+    def kill(self, *, silently: bool = False) -> None:
+        """End the process without a word of its own.
+
+        Args:
+            silently: the whole host loses its power, so its system says nothing either.
+        """
+        if not self.running:
+            return
+        self.running = False
+        self._network.detach(self.netid, silently=silently)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._wakes_at = None, float("inf")
+        self._streams.clear()
+        self._sessions.clear()
+        self._closing.clear()
+        self._ready_channels.clear()
+        self._ready_sessions.clear()
+        self._udp_ready = False
+
+    # Broadcasts
+
+    def broadcast(
+        self, tag: str, body: Any, to: Sequence[NetID] | None = None, *, codec: str | None = None
+    ) -> tuple[BroadcastID, int]:
+        """Send; the broadcast's id, and how many peers it is meant for."""
+        handler = self.handlers.get(tag)
+        name, payload = encode_message(handler, tag, body, codec)
+        compress = handler is None or handler.compress
+        sent = self.node.broadcast(tag, name, payload, to, self._clock.now, compress=compress)
+        self._carry_out()
+        return sent
+
+    def handler_takes(self, tag: str, seconds: float) -> None:
+        """Let the handler of a tag take so long until it is done."""
+        self._takes_s[tag] = seconds
+
+    # What the network hands over
+
+    def received_datagram(self, data: bytes, channel: int | None, from_loopback: bool) -> None:
+        self.node.receive_datagram(data, channel, from_loopback, self._clock.now)
+        self._carry_out()
+
+    def accepted(self, stream: Stream, from_loopback: bool) -> None:
+        self._open(stream, None)
+
+    def received(self, stream: Stream, data: bytes) -> None:
+        session = self._sessions.get(stream)
+        if session is None:
+            return
+        from_loopback = stream.local.is_loopback
+        if not self.node.session_received(session, data, from_loopback, self._clock.now):
+            self._close(session)
+        self._carry_out()
+
+    def writable(self, stream: Stream) -> None:
+        session = self._sessions.get(stream)
+        if session is not None:
+            self._ready_sessions[session] = None
+            self._pump_soon()
+
+    def ended(self, stream: Stream) -> None:
+        session = self._sessions.get(stream)
+        if session is not None:
+            self._forget(session)
+            self.node.session_closed(session, self._clock.now)
+            self._carry_out()
+
+    # Effects
+
+    def _carry_out(self) -> None:
+        for effect in self.node.take_effects():
+            self._carry_out_one(effect)
+        if self._ready_channels or self._ready_sessions or self._udp_ready:
+            self._pump_soon()
+        self._arm()
+
+    def _carry_out_one(self, effect: Effect) -> None:
+        match effect:
+            case MulticastReady(channel):
+                self._ready_channels.add(channel)
+            case UdpReady():
+                self._udp_ready = True
+            case SessionReady(session):
+                self._ready_sessions[session] = None
+            case Connect(netid):
+                self._connect(netid)
+            case Disconnect(session):
+                self._closing.add(session)
+                self._ready_sessions[session] = None
+            case Deliver():
+                self._dispatch(effect)
+            case PeerEvent():
+                self.events.append(effect)
+            case Trouble(message):
+                self.troubles.append(message)
+
+    def _pump_soon(self) -> None:
+        """Fetch frames once all that happens at this moment has: what waits by then shares them."""
+        if not self._pumping:
+            self._pumping = True
+            self._clock.after(0.0, self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        if not self.running:
+            return
+        node, network = self.node, self._network
+        while self._ready_channels:
+            channel = self._ready_channels.pop()
+            while (frame := node.multicast_frame(channel)) is not None:
+                network.send_multicast(self.netid, channel, frame)
+        self._udp_ready = False
+        while (datagram := node.udp_frame()) is not None:
+            network.send_datagram(self.netid, *datagram)
+        while self._ready_sessions:
+            session, _ = self._ready_sessions.popitem()
+            self._write(session)
+        self._carry_out()
+
+    def _write(self, session: Session) -> None:
+        stream = self._streams.get(session)
+        if stream is None:
+            return
+        now = self._clock.now
+        while stream.open and stream.room and (data := self.node.session_bytes(session, now)):
+            stream.write(data)
+        if session in self._closing:
+            self._close(session)
+
+    # Connections
+
+    def _connect(self, netid: NetID) -> None:
+        node = self.node
+
+        def connected(stream: Stream) -> None:
+            if self._node is node and self.running:
+                self._open(stream, netid)
+
+        def failed() -> None:
+            if self._node is node and self.running:
+                node.connect_failed(netid, self._clock.now)
+                self._carry_out()
+
+        self._network.streams.connect(
+            self.netid, netid, self, self.config.connect_timeout_s, connected, failed
+        )
+
+    def _open(self, stream: Stream, expected: NetID | None) -> None:
+        session = self.node.open_session(expected, self._clock.now)
+        self._streams[session] = stream
+        self._sessions[stream] = session
+        self._carry_out()
+
+        def check() -> None:
+            if session in self._streams and not session.proven:
+                self._close(session)
+                self._carry_out()
+
+        self._clock.after(self.config.connect_timeout_s, check)
+
+    def _close(self, session: Session) -> None:
+        stream = self._streams.get(session)
+        if stream is None:
+            return
+        self._forget(session)
+        stream.close()
+        self.node.session_closed(session, self._clock.now)
+
+    def _forget(self, session: Session) -> None:
+        del self._sessions[self._streams.pop(session)]
+        self._closing.discard(session)
+        self._ready_sessions.pop(session, None)
+
+    # Dispatch
+
+    def _dispatch(self, deliver: Deliver) -> None:
+        gossip = deliver.gossip
+        handler = self.handlers.dispatcher(gossip.tag)
+        if handler is None:
+            self.undispatched += 1
+            return
+        try:
+            body = decode_message(handler, gossip.codec, gossip.payload)
+        except FrameError:
+            self.undispatched += 1
+            if deliver.held:
+                self._transformed(gossip.id, None)
+            return
+        message = Message(
+            gossip.tag,
+            body,
+            gossip.codec,
+            gossip.id.origin,
+            gossip.id.epoch,
+            gossip.id.seqno,
+            deliver.sender,
+            deliver.via,
+            gossip.hop,
+        )
+        self.inbox.append(Delivery(gossip.id, message, self._clock.now))
+        answer = handler.dispatch(body, message) if handler.with_message else handler.dispatch(body)
+        if not deliver.held:
+            return
+        payload = None if answer is None else encode_message(handler, gossip.tag, answer)[1]
+        takes_s = self._takes_s.get(gossip.tag, 0.0)
+        self._clock.after(takes_s, lambda: self._transformed(gossip.id, payload))
+
+    def _transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
+        if self.running:
+            self.node.transformed(broadcast, payload, self._clock.now)
+            self._carry_out()
+
+    # Time
+
+    def _arm(self) -> None:
+        wakeup = self.node.next_wakeup()
+        if wakeup < self._wakes_at and self.running:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wakes_at = wakeup
+            self._timer = self._clock.at(wakeup, self._wake)
+
+    def _wake(self) -> None:
+        self._timer, self._wakes_at = None, float("inf")
+        if self.node.next_wakeup() <= self._clock.now:
+            self.node.tick(self._clock.now)
+        self._carry_out()
+
+    def _summaries(self) -> list[Any]:
+        return self.node.peers(self._clock.now)

@@ -1,0 +1,226 @@
+"""The byte tables of docs/protocol.md as code. NetIDs are texts here, and bytes are hex."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from scripts.vectors.primitives import (
+    hkdf_expand,
+    hkdf_extract,
+    leb128,
+    lz4_block,
+    ocb_encrypt,
+    zigzag,
+)
+
+RECORD_TYPES = {
+    "hello": 1,
+    "gossip": 2,
+    "beacon": 3,
+    "seen ids": 4,
+    "other ids": 5,
+    "probe": 6,
+    "want": 7,
+    "leave": 8,
+}
+CHANNELS = {"multicast": 1, "udp": 2, "tcp hello": 3, "tcp": 4}
+CODECS = {"json": 0, "bytes": 1, "own": 2}
+
+
+def address(netid: str) -> tuple[bytes, int]:
+    """The 4 or 16 bytes and the port of `1.2.3.4:5` or `[::1]:5`."""
+    ip, _, port = netid.rpartition(":")
+    return ipaddress.ip_address(ip.strip("[]")).packed, int(port)
+
+
+def in_table_order(netids: Iterable[str]) -> list[str]:
+    """Once each, IPv4 first, by address, then port."""
+    return sorted(set(netids), key=lambda netid: (len(address(netid)[0]), *address(netid)))
+
+
+def table(netids: Iterable[str]) -> bytes:
+    """A NetID table."""
+    out = b""
+    everybody = [address(netid) for netid in in_table_order(netids)]
+    for width in (4, 16):
+        family = [(packed, port) for packed, port in everybody if len(packed) == width]
+        out += leb128(len(family))
+        last_number = last_port = 0
+        for packed, port in family:
+            number = int.from_bytes(packed, "big")
+            if port == last_port:
+                out += leb128((number - last_number) * 2)
+            else:
+                out += leb128((number - last_number) * 2 + 1) + leb128(zigzag(port - last_port))
+            last_number, last_port = number, port
+    return out
+
+
+def runs(indices: Iterable[int]) -> bytes:
+    """Table indices as runs."""
+    wanted = set(indices)
+    starts = sorted(one for one in wanted if one - 1 not in wanted)
+    out = leb128(len(starts))
+    end = 0
+    for start in starts:
+        length = 1
+        while start + length in wanted:
+            length += 1
+        out += leb128(start - end) + leb128(length)
+        end = start + length
+    return out
+
+
+def eight(number: int) -> bytes:
+    """A number in eight bytes."""
+    return number.to_bytes(8, "big")
+
+
+def netids_of(record: dict[str, Any]) -> list[str]:
+    """What a record needs in the table."""
+    kind = record["kind"]
+    if kind == "gossip":
+        return [record["origin"], *record["distribution"]]
+    if kind == "beacon":
+        return [record["segment"]]
+    if kind == "seen ids":
+        return [netid for one in record["heard"] for netid in one["netids"]]
+    if kind == "other ids":
+        entries = record["entries"]
+        segments = [entry["segment"] for entry in entries if entry["segment"] is not None]
+        return [entry["netid"] for entry in entries] + segments
+    if kind in ("probe", "want"):
+        return [one["origin"] for one in record["ids"]]
+    return []
+
+
+def record_bytes(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    """The bytes of a record, without type and length."""
+    kind = record["kind"]
+    if kind == "hello":
+        return _hello(record)
+    if kind == "gossip":
+        return _gossip(record, order)
+    if kind == "beacon":
+        return leb128(order.index(record["segment"]))
+    if kind == "seen ids":
+        out = bytes([record["complete"]]) + leb128(len(record["heard"]))
+        for one in record["heard"]:
+            out += leb128(one["channel"]) + runs(order.index(netid) for netid in one["netids"])
+        return out
+    if kind == "other ids":
+        return _other_ids(record, order)
+    if kind in ("probe", "want"):
+        out = leb128(len(record["ids"]))
+        for one in record["ids"]:
+            out += leb128(order.index(one["origin"])) + eight(one["epoch"]) + leb128(one["seqno"])
+        return out
+    assert kind == "leave"
+    return b""
+
+
+def _hello(record: dict[str, Any]) -> bytes:
+    flags = (record["challenge"] is not None) + 2 * (record["echo"] is not None)
+    return (
+        bytes([flags])
+        + bytes.fromhex(record["challenge"] or "")
+        + bytes.fromhex(record["echo"] or "")
+        + leb128(record["counter"])
+        + eight(record["known_epoch"])
+        + leb128(record["buffer"])
+    )
+
+
+def _gossip(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    number, revision = record["number"], record["revision"]
+    flags = (number > 0) + 2 * (not record["compress"]) + 4 * (revision > 0)
+    out = bytes([flags + 16 * CODECS[record["codec"]]])
+    out += leb128(order.index(record["origin"])) + eight(record["epoch"])
+    out += leb128(record["seqno"])
+    out += (leb128(number) if number else b"") + (leb128(revision) if revision else b"")
+    out += leb128(record["hop"])
+    out += runs(order.index(netid) for netid in record["distribution"])
+    tag: bytes = record["tag"].encode()
+    return out + leb128(len(tag)) + tag + bytes.fromhex(record["payload"])
+
+
+def _other_ids(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    out = leb128(len(record["entries"]))
+    for entry in record["entries"]:
+        segment = entry["segment"]
+        out += leb128(order.index(entry["netid"])) + bytes.fromhex(entry["life"])
+        out += leb128(entry["age_ds"]) + bytes([entry["left"] + 2 * (segment is not None)])
+        out += b"" if segment is None else leb128(order.index(segment))
+    return out
+
+
+def routing(records: Sequence[dict[str, Any]], sender: dict[str, Any] | None) -> bytes:
+    """Table, sender and records."""
+    netids = [netid for record in records for netid in netids_of(record)]
+    if sender is not None:
+        netids.append(sender["netid"])
+    order = in_table_order(netids)
+    out = table(netids)
+    if sender is not None:
+        out += leb128(order.index(sender["netid"])) + leb128(sender["channel"])
+    for record in records:
+        encoded = record_bytes(record, order)
+        out += leb128(RECORD_TYPES[record["kind"]]) + leb128(len(encoded)) + encoded
+    return out
+
+
+def body(
+    records: Sequence[dict[str, Any]], sender: dict[str, Any] | None, *, compressed: bool = False
+) -> bytes:
+    """A frame's body."""
+    inner = routing(records, sender)
+    flags = compressed + 2 * (sender is not None)
+    if compressed:
+        return bytes([flags]) + leb128(len(inner)) + lz4_block(inner)
+    return bytes([flags]) + inner
+
+
+def key_text(secret: bytes) -> str:
+    """A key as people copy it."""
+    checked = secret + hashlib.sha256(secret).digest()[:4]
+    return "chatter1:" + base64.urlsafe_b64encode(checked).decode()
+
+
+def key_hint(secret: bytes) -> int:
+    """The byte by which a receiver finds the key."""
+    return hashlib.sha256(b"hint" + secret).digest()[0]
+
+
+def prk(secret: bytes, label: str) -> bytes:
+    """What all subkeys of a key come from."""
+    return hkdf_extract(b"chatter v1" + label.encode(), secret)
+
+
+def subkey(secret: bytes, label: str, channel: str, context: bytes) -> bytes:
+    """The key of one channel and context."""
+    return hkdf_expand(prk(secret, label), bytes([CHANNELS[channel]]) + context, 32)
+
+
+def frame(
+    secret: bytes,
+    label: str,
+    channel: str,
+    context: bytes,
+    life: bytes,
+    counter: int,
+    inside: bytes,
+) -> bytes:
+    """A sealed frame around a body."""
+    header = bytes([0xC1, key_hint(secret)]) + life + counter.to_bytes(6, "big")
+    nonce = bytes([CHANNELS[channel], 0, 0, 0, 0, 0]) + counter.to_bytes(6, "big")
+    key = subkey(secret, label, channel, context)
+    return header + ocb_encrypt(key, nonce, header + label.encode(), inside)
+
+
+def on_stream(sealed: bytes) -> bytes:
+    """A frame behind its length."""
+    return len(sealed).to_bytes(4, "big") + sealed

@@ -1,0 +1,158 @@
+"""The values that the vectors encode: every record type, every flag, every edge of a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KEY_A = bytes(range(32))
+KEY_B = bytes(range(255, 223, -1))
+
+EPOCH_A = 0x0199_0000_0000_1234
+EPOCH_B = 0x0199_0000_0001_ABCD
+LIFE_A = EPOCH_A.to_bytes(8, "big") + bytes.fromhex("a0a1a2a3a4a5a6a7")
+LIFE_B = EPOCH_B.to_bytes(8, "big") + bytes.fromhex("b0b1b2b3b4b5b6b7")
+RANDOM_A = bytes.fromhex("c0c1c2c3c4c5c6c7c8c9cacbcccdcecf")
+RANDOM_B = bytes.fromhex("d0d1d2d3d4d5d6d7d8d9dadbdcdddedf")
+
+A = "192.168.1.10:29999"
+B = "192.168.1.11:29999"
+NEIGHBOURS = [f"192.168.1.{last}:29999" for last in (10, 11, 12, 20)]
+V6 = ["[2001:db8::1]:29999", "[2001:db8::2]:29999"]
+GROUP = "224.1.1.1:29999"
+
+VARINTS = [0, 1, 127, 128, 255, 16383, 16384, 2**32 - 1, 2**48, 2**63, 2**64 - 1]
+ZIGZAGS = [0, -1, 1, -2, 29999, -29999, 65534, -65534]
+
+TABLES: dict[str, list[str]] = {
+    "empty": [],
+    "one": [A],
+    "neighbours": NEIGHBOURS,
+    "three ports on one host": ["127.0.0.1:5001", "127.0.0.1:5000", "127.0.0.1:65535"],
+    "hosts with two ports": ["10.0.0.1:7", "10.0.0.1:8", "10.0.0.2:7", "10.0.0.2:8"],
+    "ends of the range": ["0.0.0.1:1", "255.255.255.255:65535"],
+    "ipv6": V6,
+    "ipv6, far apart": ["[::1]:1", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535"],
+    "both families": [*V6, *NEIGHBOURS],
+}
+# NetIDs that a body refers to, and the body.
+PAYLOADS: list[tuple[list[str], str]] = [
+    ([], b'{"text":"world"}'.hex()),
+    (NEIGHBOURS, "00010203"),
+    ([V6[1], B], ""),
+]
+INDEX_RUNS: dict[str, list[int]] = {
+    "nobody": [],
+    "the first": [0],
+    "a whole segment": list(range(50)),
+    "two runs": [1, 2, 3, 7, 8],
+    "every other one": [0, 2, 4, 6],
+    "behind a wide gap": [300],
+}
+
+
+def gossip(**changes: Any) -> dict[str, Any]:
+    """A gossip that says hello, with these fields changed."""
+    return {
+        "kind": "gossip",
+        "origin": A,
+        "epoch": EPOCH_A,
+        "seqno": 1,
+        "tag": "hello",
+        "codec": "json",
+        "payload": (b"\0\0" + b'{"text":"world"}').hex(),
+        "number": 0,
+        "hop": 1,
+        "distribution": [],
+        "revision": 0,
+        "compress": True,
+    } | changes
+
+
+def hello(challenge: bytes | None, echo: bytes | None, **changes: Any) -> dict[str, Any]:
+    """A hello with these fields changed."""
+    return {
+        "kind": "hello",
+        "challenge": None if challenge is None else challenge.hex(),
+        "echo": None if echo is None else echo.hex(),
+        "counter": 0,
+        "known_epoch": 0,
+        "buffer": 212992,
+    } | changes
+
+
+def _entry(netid: str, life: bytes, age_ds: int, left: bool, segment: str | None) -> dict[str, Any]:
+    return {"netid": netid, "life": life.hex(), "age_ds": age_ds, "left": left, "segment": segment}
+
+
+def _id(origin: str, epoch: int, seqno: int) -> dict[str, Any]:
+    return {"origin": origin, "epoch": epoch, "seqno": seqno}
+
+
+SEEN = {
+    "kind": "seen ids",
+    "heard": [{"channel": 0, "netids": NEIGHBOURS[1:]}, {"channel": 3, "netids": [B]}],
+    "complete": True,
+}
+RECORDS: dict[str, dict[str, Any]] = {
+    "hello that asks": hello(RANDOM_A, None),
+    "hello that echoes": hello(None, RANDOM_A, counter=2**40, known_epoch=EPOCH_A),
+    "hello that does both": hello(RANDOM_B, RANDOM_A, counter=300, known_epoch=2**64 - 1 - 2**16),
+    "hello that only tells": hello(None, None, buffer=0),
+    "gossip to everyone": gossip(number=1),
+    "gossip to some": gossip(distribution=NEIGHBOURS[1:]),
+    "gossip not to compress": gossip(number=200, compress=False),
+    "gossip revised": gossip(distribution=[B], revision=129, hop=5),
+    "gossip with every flag": gossip(
+        number=2**64 - 1, compress=False, revision=1, codec="own", hop=64, seqno=2**64 - 1
+    ),
+    "gossip of bytes": gossip(codec="bytes", payload="0000ff00", number=7, seqno=9),
+    "gossip of its own codec": gossip(
+        codec="own", payload="0000" + "0203800a", distribution=[A, *V6], origin=V6[0]
+    ),
+    "gossip with a tag beyond ASCII": gossip(tag="größe/→", number=3, payload="0000"),
+    "beacon": {"kind": "beacon", "segment": A},
+    "seen ids": SEEN,
+    "seen ids, a slice": SEEN | {"complete": False, "heard": [SEEN["heard"][1]]},  # type: ignore[index]
+    "seen ids of nobody": {"kind": "seen ids", "heard": [], "complete": True},
+    "other ids": {
+        "kind": "other ids",
+        "entries": [
+            _entry(B, LIFE_B, 12, False, A),
+            _entry(V6[0], LIFE_A, 36000, True, None),
+            _entry(NEIGHBOURS[3], LIFE_A, 0, True, V6[1]),
+        ],
+    },
+    "probe": {"kind": "probe", "ids": [_id(A, EPOCH_A, 1), _id(B, EPOCH_B, 300)]},
+    "want": {"kind": "want", "ids": [_id(V6[1], 2**64 - 1, 2**64 - 1)]},
+    "leave": {"kind": "leave"},
+}
+
+BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {
+    "nothing": ([], None, False),
+    "one record": ([RECORDS["gossip to some"]], None, False),
+    "one record and its sender": (
+        [RECORDS["gossip to everyone"]],
+        {"netid": A, "channel": 0},
+        False,
+    ),
+    "a beacon with its records": (
+        [RECORDS["beacon"], SEEN],
+        {"netid": NEIGHBOURS[2], "channel": 200},
+        False,
+    ),
+    "a beacon that tells of others": (
+        [RECORDS["beacon"], SEEN, RECORDS["other ids"]],
+        {"netid": NEIGHBOURS[0], "channel": 0},
+        True,
+    ),
+    "compressed": (
+        [gossip(payload="0000" + b"0123456789".hex() * 30, number=4), RECORDS["leave"]],
+        None,
+        True,
+    ),
+    "compressed, with its sender": (
+        [gossip(payload="0000" + "61" * 1000, distribution=NEIGHBOURS, hop=2)],
+        {"netid": V6[0], "channel": 1},
+        True,
+    ),
+}

@@ -1,0 +1,157 @@
+"""Size bounds hold: what a queue takes for a datagram fits in it, whatever the addresses."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatter.config import Config
+from chatter.core.channels import ChannelSpec, MulticastChannel
+from chatter.core.context import Context
+from chatter.core.identity import Identity
+from chatter.core.outbox import Outbox, UdpQueue
+from chatter.core.peers import PeerDB
+from chatter.ids import BroadcastID, NetID
+from chatter.keys import generate_key
+from chatter.wire.frame import Sender, encode_body
+from chatter.wire.gossip import Gossip
+from chatter.wire.records import Beacon, OtherId, OtherIds, Probe, Record, SeenIds
+from chatter.wire.seal import KeyRing
+from tests.wire.samples import FEW, PROPERTY, in_order, records, senders
+
+# What core sets aside for flags, table counts, the sender, and for type and length of a record.
+FRAME_BYTES = 1 + 8 + 32
+RECORD_HEAD_BYTES = 11
+GROUP = NetID("224.1.1.1", 29999)
+# Keeps the body plain: with compression on, too small a bound would go unnoticed.
+PLAIN = Gossip(BroadcastID(NetID("9.9.9.9", 9), 1, 1), "x", "bytes", b"", 1, compress=False)
+
+
+def bound(some: list[Record]) -> int:
+    return FRAME_BYTES + sum(record.size_bound() + RECORD_HEAD_BYTES for record in some)
+
+
+@PROPERTY
+@given(st.lists(records, max_size=5), senders)
+def test_no_body_is_larger_than_its_bounds(some: list[Record], sender: Sender | None) -> None:
+    some = [*some, PLAIN]
+    body = encode_body(some, sender)
+
+    assert body[0] & 1 == 0
+    assert len(body) <= bound(some)
+
+
+@PROPERTY
+@given(records)
+def test_a_record_alone_is_no_larger_than_its_bound(record: Record) -> None:
+    extra = len(encode_body([record, PLAIN])) - len(encode_body([PLAIN]))
+
+    assert extra <= record.size_bound() + RECORD_HEAD_BYTES
+
+
+def far_apart(count: int, *, wide: bool, seed: int = 1) -> tuple[NetID, ...]:
+    """NetIDs that share nothing: the table's worst case."""
+    rng = random.Random(seed)
+    addresses = (rng.randbytes(16 if wide else 4) for _ in range(count))
+    return in_order([_netid(packed, rng.randint(1, 65535)) for packed in addresses])
+
+
+def _netid(packed: bytes, port: int) -> NetID:
+    if len(packed) == 4:
+        return NetID(".".join(map(str, packed)), port)
+    return NetID(":".join(packed[at : at + 2].hex() for at in range(0, 16, 2)), port)
+
+
+def ports_of_one_host(count: int) -> tuple[NetID, ...]:
+    """Ports in the order that makes their distances large."""
+    return tuple(NetID("127.0.0.1", 1 + 65534 * at // count) for at in range(count))
+
+
+CROWDS = {
+    "IPv4, far apart": far_apart(900, wide=False),
+    "IPv6, far apart": far_apart(900, wide=True),
+    "ports of one host": ports_of_one_host(900),
+    "both": far_apart(400, wide=True) + far_apart(400, wide=False),
+}
+
+
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_the_bounds_hold_for_crowds(crowd: str) -> None:
+    """Every other one is named, so that each is a run of its own."""
+    everybody = CROWDS[crowd]
+    half = everybody[::2]
+    ids = tuple(BroadcastID(netid, 2**64 - 1, 2**64 - 1) for netid in half)
+    others = tuple(OtherId(netid, bytes(16), 36000, False, everybody[-1]) for netid in half)
+    rest = OtherIds(tuple(OtherId(one, bytes(16), 0, True, None) for one in everybody[1::2]))
+    for record in (
+        Gossip(ids[0], "tag", "own", b"x" * 900, 2**64 - 1, 64, half, 2**64 - 1),
+        SeenIds(((2**32, half), (0, half[:10])), True),
+        OtherIds(others),
+        Probe(ids),
+    ):
+        together: list[Record] = [record, rest, PLAIN]
+        assert len(encode_body(together)) <= bound(together), type(record)
+
+
+@pytest.mark.parametrize("length", [1, 20, 255])
+def test_a_tag_beyond_ascii_is_counted_in_bytes(length: int) -> None:
+    gossip = PLAIN._replace(tag="\U0001f600" * (length // 4) + "x" * (length % 4))
+
+    assert len(encode_body([gossip])) <= bound([gossip])
+
+
+def channel_of(local: NetID, max_datagram_bytes: int) -> MulticastChannel:
+    config = Config(key=generate_key(), multicast=[])
+    identity = Identity(KeyRing(config.secrets), bytes(16))
+    peers, rng = PeerDB(local), random.Random(1)
+    context = Context(config, local, identity, peers, rng, rng.randbytes, UdpQueue(), 0)
+    return MulticastChannel(context, 200, ChannelSpec(GROUP, False, max_datagram_bytes))
+
+
+WIDEST = NetID("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535)
+
+
+@FEW
+@given(st.lists(records, max_size=12), st.sampled_from([1400, 8952, 60 * 1024]))
+def test_no_datagram_is_larger_than_its_channel(some: list[Record], largest: int) -> None:
+    channel = channel_of(WIDEST, largest)
+    fitting = [record for record in some if record.size_bound() <= channel.budget]
+    for record in fitting:
+        assert channel.put(record)
+
+    frames = []
+    while (frame := channel.next_frame()) is not None:
+        frames.append(frame)
+
+    assert all(len(frame) <= largest for frame in frames)
+    assert len(frames) <= len(fitting)
+    assert bool(frames) == bool(fitting)
+
+
+@pytest.mark.parametrize("largest", [1400, 8952, 60 * 1024])
+@pytest.mark.parametrize("local", [WIDEST, NetID("127.0.0.1", 1)], ids=str)
+def test_a_datagram_is_filled_but_not_beyond(local: NetID, largest: int) -> None:
+    """Records that just fit, which leave no slack but that of the frame."""
+    channel = channel_of(local, largest)
+    fixed = PLAIN.size_bound()
+    for short in (0, 1, 11, 12):
+        noise = random.Random(short).randbytes(channel.budget - fixed - short)
+        for compress in (True, False):
+            assert channel.put(PLAIN._replace(payload=noise, compress=compress))
+            frame = channel.next_frame()
+            assert frame is not None
+            assert largest - 150 < len(frame) <= largest
+
+
+def test_what_may_not_be_compressed_closes_its_datagram() -> None:
+    outbox = Outbox(10_000)
+    beacon = Beacon(NetID("10.0.0.1", 1))
+    for record in (beacon, PLAIN, beacon, beacon):
+        outbox.put(record)
+
+    assert outbox.take(5000) == [beacon, PLAIN]
+    assert outbox.take(5000) == [beacon, beacon]
+    assert outbox.bytes == 0
