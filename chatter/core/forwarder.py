@@ -62,12 +62,14 @@ class Forwarder:
             channels=channels,
             whole=self._channels.whole_segment(channels),
         )
-        for channel, members in planned.multicasts:
-            self._multicast(handed_on, channel, members, now)
         most = max(1, (MAX_ROUTING_BYTES - handed_on.size_bound() - 64) // _LISTED_NETID_BYTES)
         for branch in planned.branches:
             for part in split_branch(branch, most):
                 self._send_branch(handed_on, part, now)
+        # Branches first: those behind them wait the longest, and a multicast wakes a whole segment,
+        # which on a busy host competes with the very process that still has heads to serve.
+        for channel, members in planned.multicasts:
+            self._multicast(handed_on, channel, members, now)
 
     def _multicast(
         self, gossip: Gossip, channel: int, members: tuple[NetID, ...], now: float
