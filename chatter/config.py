@@ -110,8 +110,6 @@ class Config:
         self._check_addresses()
         self._check_numbers()
         object.__setattr__(self, "secrets", tuple(parse_key(text) for text in self._key_texts()))
-        # Text only to here; from here on bytes that neither repr nor a log line shows.
-        object.__setattr__(self, "key", None)
 
     @classmethod
     def from_env(cls, **overrides: Any) -> Config:

@@ -59,9 +59,15 @@ class UnprovenLife(FrameError):
 
 
 class NotOurBusiness(FrameError):
-    """A frame that names a loopback address or our own from elsewhere."""
+    """A frame that names another sender than its life has, or loopback from another host."""
 
     reason = "impossible_netid"
+
+
+class OurName(FrameError):
+    """A member's frame that names our own address: another node, or a replay of our former life."""
+
+    reason = "our_netid"
 
 
 class Accepted(NamedTuple):
@@ -308,7 +314,7 @@ class Contacts:
 
     def _check_netid(self, netid: NetID, from_loopback: bool) -> None:
         if netid == self._context.local:
-            raise NotOurBusiness("a frame in our own name from another life")
+            raise OurName("a frame in our own name from another life")
         if netid.is_loopback and not from_loopback:
             raise NotOurBusiness("a loopback address from another host")
 

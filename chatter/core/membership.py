@@ -48,6 +48,9 @@ MAX_DIGESTS = 8
 # News travels at once, but no faster than this, which grows like the interval of beacons.
 EARLY_BEACON_S = 0.1
 
+# For so long a peer is new here, and told all we know when it connects.
+NEWCOMER_S = 5.0
+
 # A silent peer is asked once a second, by each who noticed.
 ASK_INTERVAL_S = 1.0
 
@@ -90,6 +93,8 @@ class Membership:
         self._slice = 0
         self._slices = 1
         self._news = False
+        # Ourselves and whom we hear: counted with each beacon, as it is asked for with each frame.
+        self._crowd = 1
         self.segments: tuple[NetID, ...] = (context.local,)
         """The segment we are in, and the one before."""
 
@@ -122,6 +127,7 @@ class Membership:
     def note_multicast(self, peer: Peer, channel: int, now: float) -> None:
         """We heard a multicast of this peer; when that is news, it should know soon."""
         if now - peer.heard.get(channel, float("-inf")) > self.lately_s(now):
+            self._crowd += not peer.heard
             self.speak_soon(now)
         peer.heard[channel] = now
 
@@ -172,6 +178,7 @@ class Membership:
         """Do what is due."""
         self.seeds.tick(now)
         if now >= self._beacon_at:
+            self._crowd = 1 + sum(1 for peer in self._context.peers if peer.live and peer.heard)
             interval_s = self.beacon_interval_s(now)
             self._beacon_at = now + interval_s * self._context.rng.uniform(0.9, 1.1)
             self._judge(interval_s, now)
@@ -190,15 +197,19 @@ class Membership:
 
     def speak_soon(self, now: float) -> None:
         """There is news: do not wait for the next regular beacon."""
-        crowd = max(1.0, self._neighbours() / BEACONS_PER_S)
-        soon = now + EARLY_BEACON_S * crowd * self._context.rng.uniform(0.5, 1.5)
+        slower = max(1.0, self._crowd / BEACONS_PER_S)
+        soon = now + EARLY_BEACON_S * slower * self._context.rng.uniform(0.5, 1.5)
         self._beacon_at = min(self._beacon_at, soon)
         self._news = True
 
     def greet(self, netid: NetID, now: float) -> None:
-        """A connection is up: tell who we are, and all we know."""
+        """A connection is up: tell who we are, and all we know, or some of it if it is no news."""
         self._links.send(netid, self._beacon(now))
-        entries = self._entries([peer for peer in self._context.peers if peer.netid != netid], now)
+        others = [peer for peer in self._context.peers if peer.netid != netid]
+        peer = self._context.peers.get(netid)
+        if peer is not None and now - peer.changed_at > NEWCOMER_S:
+            others = self._context.rng.sample(others, min(OTHERS_IN_DIGEST, len(others)))
+        entries = self._entries(others, now)
         for start in range(0, len(entries), 500):
             self._links.send(netid, OtherIds(tuple(entries[start : start + 500])))
 
@@ -216,7 +227,7 @@ class Membership:
 
     def beacon_interval_s(self, now: float) -> float:
         """The pause between our beacons: a segment hears at most 50 a second."""
-        return max(self._context.config.beacon_interval_s, self._neighbours() / BEACONS_PER_S)
+        return max(self._context.config.beacon_interval_s, self._crowd / BEACONS_PER_S)
 
     def lately_s(self, now: float) -> float:
         """How long a multicast we heard counts as heard lately."""
@@ -239,9 +250,6 @@ class Membership:
             )
             for peer in self._context.peers
         ]
-
-    def _neighbours(self) -> int:
-        return 1 + sum(1 for peer in self._context.peers if peer.live and peer.heard)
 
     def _hears_us(self, peer: Peer, now: float) -> bool:
         within_s = self.evidence_timeout_s(now)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
-from chatter.core.contact import Accepted, Contacts, NotOurBusiness, SupersededLife
+from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
 from chatter.core.context import Context
 from chatter.core.duplicates import Duplicates, Verdict
 from chatter.core.effects import Deliver, Disconnect, Effect, SessionReady, Trouble, UdpReady
@@ -46,6 +46,10 @@ from chatter.wire.seal import KeyRing
 
 if TYPE_CHECKING:
     import random
+
+
+# Frames in our own name before it is called a clash: some seconds of another node's beacons.
+OUR_NETID_FRAMES = 5
 
 
 class Node:
@@ -231,6 +235,9 @@ class Node:
         except FrameError as error:
             counts[f"dropped_{error.reason}"] += 1
             accepted = []
+            # One may be a replay, or still be under way from our former life. Many are a node.
+            if isinstance(error, OurName) and counts["dropped_our_netid"] % OUR_NETID_FRAMES == 0:
+                self._warn_of_clash(self.local)
         for one in accepted:
             self._receive_accepted(one, now)
         self._flush_udp()
@@ -352,7 +359,7 @@ class Node:
         assert netid is not None
         assert hello is not None
         if netid == self.local:
-            raise NotOurBusiness("a connection with our own address")
+            raise OurName("a connection with our own address")
         if netid.is_loopback and not from_loopback:
             raise NotOurBusiness("a loopback address from another host")
         if hello.known_epoch > self.epoch:

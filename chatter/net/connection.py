@@ -60,8 +60,7 @@ class Connection:
             writer.kill(block=False)
             self.socket.close()
             if runtime.running:
-                runtime.node.session_closed(session, time.monotonic())
-                runtime.carry_out()
+                runtime.core(runtime.node.session_closed, session, time.monotonic())
 
     def _read(self) -> None:
         runtime, session = self._runtime, self._session
@@ -83,10 +82,9 @@ class Connection:
                 return
             if not data or not runtime.running:
                 return
-            alive = runtime.node.session_received(
-                session, data, self._from_loopback, time.monotonic()
+            alive = runtime.core(
+                runtime.node.session_received, session, data, self._from_loopback, time.monotonic()
             )
-            runtime.carry_out()
             if not alive:
                 return
 
@@ -96,7 +94,7 @@ class Connection:
             self._wake.wait()
             self._wake.clear()
             try:
-                while data := runtime.node.session_bytes(session, time.monotonic()):
+                while data := runtime.core(runtime.node.session_bytes, session, time.monotonic()):
                     self.busy = True
                     sock.sendall(data)
                     self.busy = False

@@ -64,8 +64,9 @@ class MulticastPort:
                 continue
             if not runtime.running:
                 return
-            runtime.node.receive_datagram(data, self._index, loopback, time.monotonic())
-            runtime.carry_out()
+            runtime.core(
+                runtime.node.receive_datagram, data, self._index, loopback, time.monotonic()
+            )
             taken += 1
             if taken % DRAIN == 0:
                 sleep(0)
@@ -78,7 +79,7 @@ class MulticastPort:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while (frame := runtime.node.multicast_frame(self._index)) is not None:
+            while (frame := runtime.core(runtime.node.multicast_frame, self._index)) is not None:
                 try:
                     sock.sendto(frame, target)
                 except OSError as error:
@@ -89,7 +90,6 @@ class MulticastPort:
                 if sent % DRAIN == 0:
                     sleep(0)
             runtime.room.set()
-            runtime.carry_out()
 
     def _warn(self, error: OSError) -> None:
         """Once for each kind of error: what does not get through is repaired over TCP."""

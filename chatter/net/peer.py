@@ -22,8 +22,7 @@ def run_peer(runtime: Runtime, netid: NetID) -> None:
     except OSError as error:
         runtime.logger.debug("> %s: no connection: %s", netid, error)
         if runtime.running:
-            runtime.node.connect_failed(netid, time.monotonic())
-            runtime.carry_out()
+            runtime.core(runtime.node.connect_failed, netid, time.monotonic())
         return
     if not runtime.running:
         sock.close()

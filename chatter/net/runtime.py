@@ -13,7 +13,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from gevent import Greenlet, getcurrent, sleep
 from gevent.event import Event
@@ -53,6 +53,8 @@ from chatter.net.sockets import (
 from chatter.net.threads import HubCalls
 from chatter.net.unicast import UnicastPort
 from chatter.net.worker import HandlerWorker
+
+Result = TypeVar("Result")
 
 # The longest the timer sleeps when the core has nothing planned.
 IDLE_S = 1.0
@@ -169,9 +171,24 @@ class Runtime:
 
     def spawn(self, function: Callable[..., Any], *args: Any) -> Greenlet[..., Any]:
         """A greenlet that ends with the node."""
-        greenlet: Greenlet[..., Any] = Greenlet(function, *args)
+        greenlet: Greenlet[..., Any] = Greenlet(self._guarded, function, args)
         self._greenlets.start(greenlet)
         return greenlet
+
+    def core(self, function: Callable[..., Result], *args: Any) -> Result | None:
+        """What a call of the core returns, once what it asks for is carried out.
+
+        The core raises only by a bug of ours. That must cost one frame and be seen, not end the
+        greenlet that serves a socket: then it is logged and counted, and None comes back.
+        """
+        try:
+            result = function(*args)
+            self.carry_out()
+        except Exception:
+            self.node.counts["internal_errors"] += 1
+            self.logger.exception("a bug in chatter; please report it. The node goes on")
+            return None
+        return result
 
     def in_handler(self) -> bool:
         """Whether the current greenlet runs a handler, which must not wait for room."""
@@ -213,6 +230,14 @@ class Runtime:
 
     # Details
 
+    def _guarded(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except Exception:
+            if self.running:
+                self.node.counts["internal_errors"] += 1
+                self.logger.exception("a bug in chatter; please report it. The node goes on")
+
     def _deliver(self, delivery: Deliver) -> None:
         handler = self.handlers.dispatcher(delivery.gossip.tag)
         if handler is None:
@@ -227,14 +252,12 @@ class Runtime:
 
     def _transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
         if self.running:
-            self.node.transformed(broadcast, payload, time.monotonic())
-            self.carry_out()
+            self.core(self.node.transformed, broadcast, payload, time.monotonic())
 
     def _keep_time(self) -> None:
         while True:
             now = time.monotonic()
-            self.node.tick(now)
-            self.carry_out()
+            self.core(self.node.tick, now)
             self._alarm.clear()
             self._alarm_at = min(self.node.next_wakeup(), now + IDLE_S)
             self._alarm.wait(max(0.0, self._alarm_at - time.monotonic()))
@@ -295,6 +318,10 @@ class Runtime:
         if ip is None:
             bound = self._endpoint.tcp.getsockname()[0]
             ip = default_address() if ipaddress.ip_address(bound).is_unspecified else bound
+            if (":" in ip) != (":" in group.ip) and ":" not in group.ip:
+                ip = (
+                    default_address()
+                )  # an IPv6 node on an IPv4 group: addresses do not mix, groups do
         if (":" in ip) != (":" in group.ip):
             raise ConfigError(
                 f"multicast: {group.ip} and the interface {ip} are of different IP versions; set"

@@ -34,8 +34,7 @@ def run_seeds(runtime: Runtime) -> None:
             elif addresses:
                 unresolved.discard(text)
             found += addresses
-        runtime.node.set_seeds(found, time.monotonic())
-        runtime.carry_out()
+        runtime.core(runtime.node.set_seeds, found, time.monotonic())
         sleep(RETRY_INTERVAL_S if unresolved else RESOLVE_INTERVAL_S)
 
 

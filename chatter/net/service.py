@@ -28,6 +28,7 @@ from chatter.errors import (
 from chatter.ids import BroadcastID, NetID
 from chatter.net import fork, terminate
 from chatter.net.runtime import Runtime
+from chatter.wire.gossip import MAX_TAG_BYTES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 PeerCallback = Callable[[PeerEvent], Any]
@@ -347,8 +348,12 @@ def check_tag(tag: object) -> None:
     Raises:
         ConfigError: not a text of 1 to 255 bytes.
     """
-    if not isinstance(tag, str) or not 0 < len(tag.encode()) <= 255:
-        raise ConfigError(f"tag: a text of 1 to 255 bytes, not {tag!r}")
+    try:
+        size = len(tag.encode()) if isinstance(tag, str) else 0
+    except UnicodeEncodeError:  # half of a surrogate pair
+        size = 0
+    if not 0 < size <= MAX_TAG_BYTES:
+        raise ConfigError(f"tag: a text of 1 to {MAX_TAG_BYTES} bytes, not {tag!r}")
 
 
 def check_recipients(to: object) -> list[NetID]:

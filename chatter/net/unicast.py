@@ -43,8 +43,8 @@ class UnicastPort:
                 continue
             if not runtime.running:
                 return
-            runtime.node.receive_datagram(data, None, is_loopback(source[0]), time.monotonic())
-            runtime.carry_out()
+            local = is_loopback(source[0])
+            runtime.core(runtime.node.receive_datagram, data, None, local, time.monotonic())
             taken += 1
             if taken % DRAIN == 0:
                 sleep(0)
@@ -55,7 +55,7 @@ class UnicastPort:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while (waiting := runtime.node.udp_frame()) is not None:
+            while (waiting := runtime.core(runtime.node.udp_frame)) is not None:
                 netid, frame = waiting
                 try:
                     self._sock.sendto(frame, (netid.ip, netid.port))

@@ -1,4 +1,4 @@
-"""A whole cluster as an ordinary object: any number of nodes, on a network that can be made to fail.
+"""Clusters in memory as ordinary objects: any number of nodes, on a network that can be made to fail.
 
 ::
 

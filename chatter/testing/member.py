@@ -27,7 +27,7 @@ from chatter.core.effects import (
 from chatter.core.handlers import Message, SerializerDB, decode_message, encode_message
 from chatter.core.node import Node
 from chatter.core.session import Session
-from chatter.errors import FrameError
+from chatter.errors import FrameError, MessageTooLarge
 from chatter.ids import BroadcastID, NetID
 from chatter.testing.clock import Clock, Timer
 from chatter.testing.network import Membership, Network
@@ -35,6 +35,9 @@ from chatter.testing.streams import Stream
 
 # What a stock Linux grants a socket that asks for more than it may have.
 STOCK_BUFFER_BYTES = 212_992
+
+# After our end of a connection: how long the other side may take to end it too.
+CLOSE_GRACE_S = 2.0
 
 
 class Delivery(NamedTuple):
@@ -129,6 +132,10 @@ class Member:
         """What it thinks of a peer; None if it knows of none there."""
         return next((one.state for one in self._summaries() if one.address == netid), None)
 
+    def chance(self) -> float:
+        """A random number from 0 to 1, from the network's source of chance."""
+        return self._rng.random()
+
     # Life cycle
 
     def start(self) -> None:
@@ -194,6 +201,8 @@ class Member:
         """Send; the broadcast's id, and how many peers it is meant for."""
         handler = self.handlers.get(tag)
         name, payload = encode_message(handler, tag, body, codec)
+        if len(payload) > self.config.max_message_bytes:
+            raise MessageTooLarge(f"{len(payload)} bytes encoded")
         compress = handler is None or handler.compress
         sent = self.node.broadcast(tag, name, payload, to, self._clock.now, compress=compress)
         self._carry_out()
@@ -217,9 +226,10 @@ class Member:
         if session is None:
             return
         from_loopback = stream.local.is_loopback
-        if not self.node.session_received(session, data, from_loopback, self._clock.now):
-            self._close(session)
+        alive = self.node.session_received(session, data, from_loopback, self._clock.now)
         self._carry_out()
+        if not alive:
+            self._close(session)
 
     def writable(self, stream: Stream) -> None:
         session = self._sessions.get(stream)
@@ -293,8 +303,9 @@ class Member:
         now = self._clock.now
         while stream.open and stream.room and (data := self.node.session_bytes(session, now)):
             stream.write(data)
-        if session in self._closing:
-            self._close(session)
+        if session in self._closing and stream.room:
+            stream.finish()
+            self._clock.after(CLOSE_GRACE_S, lambda: self._close(session))
 
     # Connections
 
@@ -321,19 +332,18 @@ class Member:
         self._carry_out()
 
         def check() -> None:
-            if session in self._streams and not session.proven:
+            if not session.proven:
                 self._close(session)
-                self._carry_out()
 
         self._clock.after(self.config.connect_timeout_s, check)
 
     def _close(self, session: Session) -> None:
         stream = self._streams.get(session)
-        if stream is None:
-            return
-        self._forget(session)
-        stream.close()
-        self.node.session_closed(session, self._clock.now)
+        if stream is not None:
+            self._forget(session)
+            stream.close()
+            self.node.session_closed(session, self._clock.now)
+            self._carry_out()
 
     def _forget(self, session: Session) -> None:
         del self._sessions[self._streams.pop(session)]
@@ -350,7 +360,7 @@ class Member:
             return
         try:
             body = decode_message(handler, gossip.codec, gossip.payload)
-        except FrameError:
+        except (FrameError, ValueError, RecursionError):  # the last two are JSON's
             self.undispatched += 1
             if deliver.held:
                 self._transformed(gossip.id, None)

@@ -62,6 +62,7 @@ class Stream:
         self._outgoing: deque[bytes | None] = deque()
         self._unread = bytearray()
         self._unarrived = 0
+        self._finished = False
         self._ending = False
         self._stuck_since: float | None = None
         self._pause = RETRY_AFTER_S
@@ -79,18 +80,24 @@ class Stream:
 
     def write(self, data: bytes) -> None:
         """Send bytes; nothing happens on a connection that is over."""
-        if self.open and data:
+        if self.open and not self._finished and data:
             self._unarrived += len(data)
             self._outgoing.append(data)
             self._transmit()
 
-    def close(self) -> None:
-        """Send what was written, then say that it is over. Nothing more is handed over here."""
-        if self.open:
-            self.open = False
-            self._user = None
+    def finish(self) -> None:
+        """Send what was written, then say that nothing more comes. What the other side still sends
+        is handed over, until it finishes too."""
+        if self.open and not self._finished:
+            self._finished = True
             self._outgoing.append(None)
             self._transmit()
+
+    def close(self) -> None:
+        """The same, and what the other side still sends is thrown away."""
+        self.finish()
+        self.open = False
+        self._user = None
 
     def abandon(self) -> None:
         """The process at this end is gone: the system it ran on tells the other side."""
@@ -146,9 +153,10 @@ class Stream:
         self._unarrived -= len(data or b"")
         other = self._other
         assert other is not None
-        if other._user is None and data is not None:
-            # Nobody reads there any more: the system there says so.
-            self._streams.carry(self.remote, self.local, self.break_off)
+        if other._user is None:
+            if data is not None:
+                # Nobody reads there any more: the system there says so.
+                self._streams.carry(self.remote, self.local, self.break_off)
             return
         if data is None:
             other._ending = True
@@ -178,6 +186,8 @@ class Stream:
         if self._unread:
             self._hand_over_soon(_PIECE_PAUSE_S)
         elif self._ending:
+            # No user of ours goes on sending to who has finished: both ends close.
+            self.finish()
             self.break_off()
 
 

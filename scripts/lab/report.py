@@ -15,7 +15,7 @@ def describe(segments: int, hosts: int, why_loopback: str | None) -> str:
     """
     size = f"{_count(segments * hosts, 'node')} in {_count(segments, 'segment')} of {hosts}"
     if why_loopback is None:
-        return f"{size}, in network namespaces; no multicast in between"
+        return f"{size}, in network namespaces"
     return f"{size}, on loopback with a group for each segment ({why_loopback})"
 
 
@@ -49,15 +49,15 @@ def figures(ledger: Ledger) -> list[Line]:
             for name, count in faults
         ),
     ]
-    by = " · ".join(f"{count:,} by {via}" for via, count in sorted(totals.via.items()))
+    by = " · ".join(f"{count:,} {via}" for via, count in sorted(totals.via.items()))
     times = ledger.last_node_ms()
     p50, p99 = percentile(times, 50), percentile(times, 99)
     last = ""
     if p50 is not None and p99 is not None:
-        last = f"last node after {p50:.2f} ms (p50), {p99:.2f} ms (p99)   "
+        last = f"last node p50 {p50:.2f} ms, p99 {p99:.2f} ms   "
     if len(times) == 1:
         last = f"last node after {times[0]:.2f} ms   "
-    return [counts, [(f" {last}{by}   hops at most {totals.hops_max}", "")]]
+    return [counts, [(f" {last}{by}   hops max {totals.hops_max}", "")]]
 
 
 def verdict(broadcast: Broadcast) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from scripts.lab.ledger import Broadcast, Delivery
 from scripts.lab.paint import Span, segment_style, width
 
-_LANE = 22  # columns of the lane that shows time
+# Columns of the lane that shows time: three segments fit into 80 with it.
+_LANE = 16
 
 
 @dataclass(frozen=True)

@@ -62,20 +62,27 @@ class Demo:
     def left_behind(self) -> list[str]:
         """Processes, files and namespaces of this demo that are there."""
         return [
-            *(f"process {pid}" for pid in self._processes()),
+            *(f"process {pid}: {command}" for pid, command in self._processes().items()),
             *(f"file {path.name}" for path in self._temporary.iterdir()),
             *(name for name in namespace_names() if f"-{self.process.pid}-" in name),
         ]
 
-    def _processes(self) -> Iterator[int]:
+    def nodes(self) -> int:
+        """How many of its processes are nodes."""
+        return sum("-m chatter node" in command for command in self._processes().values())
+
+    def _processes(self) -> dict[int, str]:
+        found: dict[int, str] = {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
                     environment = (entry / "environ").read_bytes()
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 except OSError:
                     continue  # it has just ended, or is somebody else's
                 if f"LAB_TEST_MARK={self._mark}".encode() in environment:
-                    yield int(entry.name)
+                    found[int(entry.name)] = command
+        return found
 
     def kill_all(self) -> None:
         """For a test that has failed: nothing of it may disturb the next."""
@@ -140,7 +147,7 @@ def test_some_seconds_on_loopback_then_the_end(start: Callable[..., Demo]) -> No
 def test_ending_it_on_loopback_leaves_nothing(start: Callable[..., Demo], number: int) -> None:
     demo = start("--no-namespaces", "--segments", "2", "--hosts", "2")
     demo.wait_for_output("broadcasts 2")
-    assert sum("process" in entry for entry in demo.left_behind()) == 5
+    assert demo.nodes() == 4
     demo.process.send_signal(number)
     assert demo.status() == 0, demo.output()
     assert demo.left_behind() == []
@@ -149,7 +156,7 @@ def test_ending_it_on_loopback_leaves_nothing(start: Callable[..., Demo], number
 
 def test_ending_it_before_the_nodes_are_ready_leaves_nothing(start: Callable[..., Demo]) -> None:
     demo = start("--no-namespaces", "--once")
-    wait_until(lambda: sum("process" in entry for entry in demo.left_behind()) > 1)
+    wait_until(lambda: demo.nodes() > 0)
     demo.process.send_signal(signal.SIGINT)
     assert demo.status() == 128 + signal.SIGINT
     assert demo.left_behind() == []
@@ -169,7 +176,7 @@ def test_once_in_namespaces_reaches_every_node(start: Callable[..., Demo]) -> No
 def test_ctrl_c_leaves_no_process_and_no_namespace(start: Callable[..., Demo]) -> None:
     demo = start("--segments", "2", "--hosts", "2")
     demo.wait_for_output("broadcasts 2")
-    assert sum("chatter-lab-" in entry for entry in demo.left_behind()) == 5
+    assert sum(entry.startswith("chatter-lab-") for entry in demo.left_behind()) == 5
     demo.process.send_signal(signal.SIGINT)
     assert demo.status() == 0, demo.output()
     assert demo.left_behind() == []

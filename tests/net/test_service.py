@@ -433,3 +433,23 @@ def test_sigterm_makes_a_program_that_does_not_handle_it_leave_first() -> None:
         process.terminate()
         wait_until(lambda: (port, "left") in watcher.events, "its leave")
         assert process.wait(timeout=30) == -signal.SIGTERM
+
+
+def test_two_nodes_with_one_address_are_told_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    with cluster(1) as (first,):
+        twin = Chatter(
+            Config(
+                **{**_fields(first.chatter.config), "address": "127.0.0.1:0"},
+                advertise=str(first.chatter.local_netid),
+            )
+        )
+        with twin:
+            wait_until(lambda: "two nodes use the address" in caplog.text, "the warning")
+            assert str(first.chatter.local_netid) in caplog.text
+
+
+def test_ipv6_addresses_on_real_sockets() -> None:
+    with cluster(3, multicast=False, address="[::1]:0", interface=None) as nodes:
+        nodes[1].chatter.broadcast("hello", 1)
+        wait_until(lambda: all(nodes[one].bodies == [1] for one in (0, 2)), "every dispatch")
+        assert nodes[2].messages[0].origin == NetID("::1", nodes[1].chatter.local_netid.port)

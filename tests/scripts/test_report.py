@@ -34,9 +34,11 @@ def test_it_says_where_the_nodes_run_and_why_not_in_namespaces() -> None:
 def test_figures_of_one_broadcast_have_one_time_and_of_more_their_percentiles() -> None:
     ledger = Ledger(PLACES)
     one_broadcast(ledger, 1, 2.0)
-    assert "after 2.00 ms   1 by multicast" in paint(figures(ledger)[1], colour=False)
+    assert "last node after 2.00 ms   1 multicast" in paint(figures(ledger)[1], colour=False)
     one_broadcast(ledger, 2, 4.0)
-    assert "after 2.00 ms (p50), 4.00 ms (p99)" in paint(figures(ledger)[1], colour=False)
+    assert "last node p50 2.00 ms, p99 4.00 ms   2 multicast" in paint(
+        figures(ledger)[1], colour=False
+    )
 
 
 def test_figures_before_anything_arrived() -> None:

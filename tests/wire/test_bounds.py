@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatter.config import Config
-from chatter.core.channels import ChannelSpec, MulticastChannel
+from chatter.core.channels import _FRAME_BYTES, ChannelSpec, MulticastChannel
 from chatter.core.context import Context
 from chatter.core.identity import Identity
 from chatter.core.outbox import Outbox, UdpQueue
@@ -85,15 +85,18 @@ def test_the_bounds_hold_for_crowds(crowd: str) -> None:
     half = everybody[::2]
     ids = tuple(BroadcastID(netid, 2**64 - 1, 2**64 - 1) for netid in half)
     others = tuple(OtherId(netid, bytes(16), 36000, False, everybody[-1]) for netid in half)
-    rest = OtherIds(tuple(OtherId(one, bytes(16), 0, True, None) for one in everybody[1::2]))
+    rest = PLAIN._replace(distribution=everybody[1::2])
     for record in (
         Gossip(ids[0], "tag", "own", b"x" * 900, 2**64 - 1, 64, half, 2**64 - 1),
         SeenIds(((2**32, half), (0, half[:10])), True),
         OtherIds(others),
         Probe(ids),
     ):
-        together: list[Record] = [record, rest, PLAIN]
-        assert len(encode_body(together)) <= bound(together), type(record)
+        # Alone, so that no other record's slack hides what this one lacks; then with the others,
+        # between which each one that it names is a run of its own.
+        pair: tuple[list[Record], list[Record]] = ([record, PLAIN], [record, rest])
+        for together in pair:
+            assert len(encode_body(together)) <= bound(together), type(record)
 
 
 @pytest.mark.parametrize("length", [1, 20, 255])
@@ -109,6 +112,30 @@ def channel_of(local: NetID, max_datagram_bytes: int) -> MulticastChannel:
     peers, rng = PeerDB(local), random.Random(1)
     context = Context(config, local, identity, peers, rng, rng.randbytes, UdpQueue(), 0)
     return MulticastChannel(context, 200, ChannelSpec(GROUP, False, max_datagram_bytes))
+
+
+def test_what_is_set_aside_for_a_frame_is_enough() -> None:
+    """Of the largest table, the counts; of the worst sender, its entry, index and channel."""
+    largest_index = count = 3
+
+    assert 1 + 2 * count + (19 + 3) + largest_index + 2 <= _FRAME_BYTES == FRAME_BYTES
+    assert len(encode_body([], Sender(WIDEST, 200))) == 1 + 2 + (19 + 3) + 1 + 2
+
+
+@pytest.mark.parametrize("over", [0, 1, 300])
+def test_two_records_share_a_datagram_if_both_fit(over: int) -> None:
+    channel = channel_of(WIDEST, 1400)
+    room = channel.budget - 2 * (PLAIN.size_bound() + RECORD_HEAD_BYTES)
+    first, second = (
+        PLAIN._replace(payload=random.Random(size).randbytes(size), compress=True)
+        for size in (room // 2, room - room // 2 + over)
+    )
+    channel.put(first)
+    channel.put(second)
+
+    frames = [channel.next_frame(), channel.next_frame()]
+
+    assert [frame is not None for frame in frames] == [True, over > 0]
 
 
 WIDEST = NetID("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 65535)

@@ -120,7 +120,8 @@ def test_flags_of_another_version_are_refused(flags: int) -> None:
 
 
 def _packed(raw: bytes, claimed: int) -> bytes:
-    return b"\x01" + encode_varint(claimed) + lz4.block.compress(raw, store_size=False)
+    block: bytes = lz4.block.compress(raw, store_size=False)
+    return b"\x01" + encode_varint(claimed) + block
 
 
 def test_a_compressed_body_by_hand() -> None:

@@ -85,6 +85,31 @@ def test_a_whole_window_backwards() -> None:
     assert takes(window, top + 1)
 
 
+def test_counters_in_sequence_are_never_refused() -> None:
+    """Three times round the ring: what an old block remembers is not held against a new one."""
+    window = ReplayWindow()
+    for counter in range(1, 3 * WINDOW):
+        window.check(counter)
+        window.accept(counter)
+
+
+@pytest.mark.parametrize("swapped", [8, 16, 100, 4096])
+def test_counters_that_overtake_each_other_are_never_refused(swapped: int) -> None:
+    window = ReplayWindow()
+    for start in range(8, 3 * WINDOW, swapped):
+        for counter in reversed(range(start, start + swapped)):
+            window.check(counter)
+            window.accept(counter)
+
+
+@pytest.mark.parametrize("step", [7, 8, 9, 64, WINDOW - 1, WINDOW, WINDOW + 1])
+def test_counters_with_gaps_are_never_refused(step: int) -> None:
+    window = ReplayWindow()
+    for counter in range(1, 4 * WINDOW * min(step, 8), step):
+        window.check(counter)
+        window.accept(counter)
+
+
 def test_a_check_alone_changes_nothing() -> None:
     window = ReplayWindow()
     for _ in range(3):
