@@ -15,6 +15,7 @@ from chatter.core.context import Context
 from chatter.core.peers import MAX_PEERS
 from chatter.errors import FrameError, Replayed
 from chatter.ids import NetID, epoch_of
+from chatter.wire.aead import Aead
 from chatter.wire.frame import Body, decode_body
 from chatter.wire.records import CHALLENGE_BYTES, Hello
 from chatter.wire.replay import ReplayWindow
@@ -82,10 +83,10 @@ class Accepted(NamedTuple):
 class _Opener:
     """What is kept to open the frames of one life on one channel."""
 
-    __slots__ = ("key", "window")
+    __slots__ = ("aead", "window")
 
-    def __init__(self, key: bytes, window: ReplayWindow) -> None:
-        self.key = key
+    def __init__(self, aead: Aead, window: ReplayWindow) -> None:
+        self.aead = aead
         self.window = window
 
 
@@ -134,7 +135,7 @@ class Contacts:
         if opener is not None:
             opener.window.check(header.counter)
             kind = Channel.UDP if group is None else Channel.MULTICAST
-            body = decode_body(open_with(opener.key, kind, identity.ring.label, frame))
+            body = decode_body(open_with(opener.aead, kind, identity.ring.label, frame))
             netid, _ = self._proven[life]
             self._check_sender(body, netid)
             opener.window.accept(header.counter)
@@ -143,7 +144,7 @@ class Contacts:
             kind, context = Channel.UDP, udp_context(life, identity.life)
         else:
             kind, context = Channel.MULTICAST, multicast_context(life, group)
-        opened, key = open_frame(identity.ring, kind, context, header.hint, frame)
+        opened, aead = open_frame(identity.ring, kind, context, header.hint, frame)
         body = decode_body(opened)
         if body.sender is None:
             raise FrameError("a datagram that does not name its sender")
@@ -155,16 +156,16 @@ class Contacts:
             window.check(header.counter)
             window.accept(header.counter)
             # Only now is anything kept: the life is proven and the frame is authentic.
-            self._openers[group, life] = _Opener(key, window)
+            self._openers[group, life] = _Opener(aead, window)
             return [Accepted(netid, life, body, group)]
         if group is None and any(isinstance(record, Hello) for record in body.records):
-            return self._receive_hello(body, life, key, header.counter, now)
+            return self._receive_hello(body, life, aead, header.counter, now)
         self._wait(life, frame, group, from_loopback)
         self.challenge(body.sender.netid, life, now)
         return []
 
     def _receive_hello(
-        self, body: Body, life: bytes, key: bytes, counter: int, now: float
+        self, body: Body, life: bytes, aead: Aead, counter: int, now: float
     ) -> list[Accepted]:
         """A hello by datagram from a life that is not proven yet."""
         assert body.sender is not None
@@ -189,7 +190,7 @@ class Contacts:
             return []
         # This very frame is as fresh as the echo in it.
         window = ReplayWindow(counter)
-        self._openers[None, life] = _Opener(key, window)
+        self._openers[None, life] = _Opener(aead, window)
         records = [
             record._replace(challenge=None) if isinstance(record, Hello) else record
             for record in body.records

@@ -20,6 +20,7 @@ from enum import Enum
 
 from chatter.errors import BadSeal, FrameError, Replayed
 from chatter.ids import NetID
+from chatter.wire.aead import Aead
 from chatter.wire.frame import (
     Body,
     FrameReader,
@@ -97,7 +98,7 @@ class Session:
         self._pending = bytearray()
         self._sealer: Sealer | None = None
         self._receiving_context = b""
-        self._opening_key = b""
+        self._opener: Aead | None = None
         self._expected_counter = 1
         if client:
             self._say_hello(hello)
@@ -188,10 +189,10 @@ class Session:
             raise BadSeal("a frame of another life on this connection")
         if header.counter != self._expected_counter:
             raise Replayed(f"counter {header.counter} where {self._expected_counter} has to follow")
-        if self._opening_key:
-            opened = open_with(self._opening_key, Channel.TCP, self._ring.label, frame)
+        if self._opener is not None:
+            opened = open_with(self._opener, Channel.TCP, self._ring.label, frame)
         else:
-            opened, self._opening_key = open_frame(
+            opened, self._opener = open_frame(
                 self._ring, Channel.TCP, self._receiving_context, header.hint, frame
             )
         self._expected_counter += 1

@@ -9,6 +9,7 @@ from chatter.testing.cluster import Cluster
 from chatter.testing.faults import Cut, Delay, Duplicate, Fault, Lose, Path, Reorder
 from chatter.testing.member import Delivery, Member
 from chatter.testing.network import Network
+from chatter.testing.scenario import Scenario, ScenarioFailed
 
 __all__ = [
     "Clock",
@@ -24,4 +25,6 @@ __all__ = [
     "Network",
     "Path",
     "Reorder",
+    "Scenario",
+    "ScenarioFailed",
 ]

@@ -1,4 +1,4 @@
-"""Clusters in memory as ordinary objects: any number of nodes, on a network that can be made to fail.
+"""Clusters in memory as ordinary objects: nodes of any number, on a network that can fail.
 
 ::
 
@@ -23,6 +23,7 @@ from chatter.core.channels import ChannelSpec
 from chatter.core.handlers import ANY_TAG, codec_handler
 from chatter.ids import BroadcastID, NetID
 from chatter.keys import format_key
+from chatter.testing.acquaint import acquaint
 from chatter.testing.clock import Clock
 from chatter.testing.member import Delivery, Member
 from chatter.testing.network import (
@@ -156,6 +157,14 @@ class Cluster:
         chosen = [self._member(one) for one in members] or [one for one in self if not one.running]
         for member in chosen:
             member.start()
+
+    def acquaint(self, *origins: Member | str) -> None:
+        """Let the running members know each other at once, as if they had long met.
+
+        Args:
+            origins: only these know everybody, the others their own segments. None: everybody does.
+        """
+        acquaint(self.running, self.clock.now, origins=[self._member(one) for one in origins])
 
     # What they do
 

@@ -138,6 +138,10 @@ class Member:
 
     # Life cycle
 
+    def set_clock(self, unix_ms: Callable[[], int]) -> None:
+        """From now on its wall clock says something else, as after a battery died."""
+        self._unix_ms = unix_ms
+
     def start(self) -> None:
         """Start a process with a fresh node at this address."""
         assert not self.running, f"{self.name} runs already"

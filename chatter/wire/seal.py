@@ -143,12 +143,12 @@ class Sealer:
         nonce: shared by all sealers of a life, or the connection's own.
     """
 
-    __slots__ = ("_channel", "_key", "_label", "_prefix", "nonce")
+    __slots__ = ("_aead", "_channel", "_label", "_prefix", "nonce")
 
     def __init__(
         self, ring: KeyRing, channel: Channel, context: bytes, life: bytes, nonce: Nonce
     ) -> None:
-        self._key = ring.subkey(0, channel, context)
+        self._aead = aead.best(ring.subkey(0, channel, context))
         self._label = ring.label
         self._prefix = bytes((MAGIC, ring.hint)) + life
         self._channel = bytes((channel,)) + bytes(5)
@@ -162,8 +162,7 @@ class Sealer:
         """
         counter = self.nonce.spend(len(body)).to_bytes(COUNTER_BYTES, "big")
         header = self._prefix + counter
-        sealed = aead.seal(self._key, self._channel + counter, header + self._label, body)
-        return header + sealed
+        return header + self._aead.seal(self._channel + counter, header + self._label, body)
 
 
 def read_header(frame: bytes) -> Header:
@@ -181,30 +180,30 @@ def read_header(frame: bytes) -> Header:
     return Header(frame[1], frame[2 : 2 + LIFE_BYTES], counter)
 
 
-def open_with(key: bytes, channel: Channel, label: bytes, frame: bytes) -> bytes:
-    """The body of a frame that was sealed under this very key.
+def open_with(opener: aead.Aead, channel: Channel, label: bytes, frame: bytes) -> bytes:
+    """The body of a frame that was sealed under this opener's very key.
 
     Raises:
         BadSeal: it was not, or was altered since.
     """
     header = frame[:HEADER_BYTES]
     nonce = bytes((channel,)) + bytes(5) + header[-COUNTER_BYTES:]
-    return aead.open_sealed(key, nonce, header + label, frame[HEADER_BYTES:])
+    return opener.open(nonce, header + label, frame[HEADER_BYTES:])
 
 
 def open_frame(
     ring: KeyRing, channel: Channel, context: bytes, hint: int, frame: bytes
-) -> tuple[bytes, bytes]:
-    """The body of a frame, and the subkey that opened it, which the caller may now keep.
+) -> tuple[bytes, aead.Aead]:
+    """The body of a frame, and what opened it, which the caller may now keep.
 
     Raises:
         UnknownKey: no key of the ring has the hint.
         BadSeal: none of those that have it opens the frame.
     """
     for which in ring.matching(hint):
-        key = ring.subkey(which, channel, context)
+        opener = aead.best(ring.subkey(which, channel, context))
         try:
-            return open_with(key, channel, ring.label, frame), key
+            return open_with(opener, channel, ring.label, frame), opener
         except BadSeal:
             continue
     raise BadSeal("authentication failed: altered, or meant for another channel or receiver")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chatter.errors import BadMagic, BadSeal, FrameError, LifeExhausted, Truncated, UnknownKey
 from chatter.ids import NetID
-from chatter.wire import seal
+from chatter.wire import aead, seal
 from chatter.wire.seal import (
     HEADER_BYTES,
     OVERHEAD_BYTES,
@@ -49,6 +49,12 @@ PLACES: dict[str, tuple[Channel, bytes]] = {
     "udp's context on tcp": (Channel.TCP, udp_context(LIFE, OTHER)),
     "hello's context on udp": (Channel.UDP, LIFE),
 }
+
+
+@pytest.fixture(autouse=True, params=aead.BACKENDS, ids=lambda backend: backend.__name__)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test here runs on every cryptographic library that chatter can use."""
+    monkeypatch.setattr(aead, "best", request.param)
 
 
 def sealed(place: str, ring: KeyRing = RING, body: bytes = BODY) -> bytes:
@@ -192,9 +198,9 @@ def test_keys_with_one_hint_are_tried_in_order() -> None:
     assert ring.matching(RING.hint) == [1, 2]
     for which, secret in ((1, first), (2, second)):
         frame = sealed("group", KeyRing([secret]))
-        body, key = open_frame(ring, channel, context, RING.hint, frame)
+        body, opener = open_frame(ring, channel, context, RING.hint, frame)
         assert body == BODY
-        assert key == ring.subkey(which, channel, context)
+        assert opener.key == ring.subkey(which, channel, context)
     with pytest.raises(BadSeal):
         opened("group", sealed("group", KeyRing([absent])), ring)
 

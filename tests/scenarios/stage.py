@@ -1,0 +1,35 @@
+"""Clusters that several scenarios begin with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatter.ids import BroadcastID
+from chatter.testing import Cluster
+
+
+def segments(count: int, nodes: int, seed: int = 0, **options: Any) -> Cluster:
+    """Segments a, b, c ... between which no multicast passes; all join by a1, and have long met."""
+    cluster = Cluster(seed)
+    for name in "abcdefghij"[:count]:
+        seeds = [cluster["a1"]] if name != "a" else []
+        cluster.add(nodes, segment=name, join=seeds, **options)
+    cluster.start()
+    cluster.run_until(cluster.warm)
+    cluster.run_for(5)
+    return cluster
+
+
+def names(cluster: Cluster, *leave_out: str) -> list[str]:
+    """Everybody's name, sorted, but for some."""
+    return sorted(member.name for member in cluster if member.name not in leave_out)
+
+
+def most_hops(cluster: Cluster, broadcast: BroadcastID) -> int:
+    """How many hops it took to the last one."""
+    return max(one.message.hops for _, one in cluster.deliveries(broadcast))
+
+
+def delivered(cluster: Cluster) -> int:
+    """How many broadcasts were dispatched in all."""
+    return sum(len(member.inbox) for member in cluster)
