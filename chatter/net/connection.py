@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from gevent import sleep
 from gevent.event import Event
 
 from chatter.core.session import Session
-
-if TYPE_CHECKING:
-    from chatter.net.runtime import Runtime
+from chatter.net.shell import Shell
 
 RECEIVE_BYTES = 65536
 
@@ -28,9 +25,9 @@ class Connection:
     """Carries a session over a socket until one side ends it."""
 
     def __init__(
-        self, runtime: Runtime, sock: socket.socket, session: Session, from_loopback: bool
+        self, shell: Shell, sock: socket.socket, session: Session, from_loopback: bool
     ) -> None:
-        self._runtime = runtime
+        self._shell = shell
         self.socket = sock
         self._session = session
         self._from_loopback = from_loopback
@@ -50,21 +47,21 @@ class Connection:
 
     def run(self) -> None:
         """Read until the end of the connection; in the greenlet that owns it."""
-        runtime, session = self._runtime, self._session
-        runtime.connections[session] = self
-        writer = runtime.spawn(self._write)
+        shell, session = self._shell, self._session
+        shell.connections[session] = self
+        writer = shell.spawn(self._write)
         try:
             self._read()
         finally:
-            runtime.connections.pop(session, None)
+            shell.connections.pop(session, None)
             writer.kill(block=False)
             self.socket.close()
-            if runtime.running:
-                runtime.core(runtime.node.session_closed, session, time.monotonic())
+            if shell.running:
+                shell.core(shell.node.session_closed, session, time.monotonic())
 
     def _read(self) -> None:
-        runtime, session = self._runtime, self._session
-        deadline = time.monotonic() + runtime.config.connect_timeout_s
+        shell, session = self._shell, self._session
+        deadline = time.monotonic() + shell.config.connect_timeout_s
         proven = False
         while True:
             try:
@@ -72,7 +69,7 @@ class Connection:
                     proven = session.proven
                     left_s = deadline - time.monotonic()
                     if not proven and left_s <= 0:
-                        runtime.node.counts["connections_unproven"] += 1
+                        shell.node.counts["connections_unproven"] += 1
                         return
                     self.socket.settimeout(None if proven else left_s)
                 data = self.socket.recv(RECEIVE_BYTES)
@@ -80,21 +77,21 @@ class Connection:
                 continue
             except OSError:
                 return
-            if not data or not runtime.running:
+            if not data or not shell.running:
                 return
-            alive = runtime.core(
-                runtime.node.session_received, session, data, self._from_loopback, time.monotonic()
+            alive = shell.core(
+                shell.node.session_received, session, data, self._from_loopback, time.monotonic()
             )
             if not alive:
                 return
 
     def _write(self) -> None:
-        runtime, session, sock = self._runtime, self._session, self.socket
+        shell, session, sock = self._shell, self._session, self.socket
         while True:
             self._wake.wait()
             self._wake.clear()
             try:
-                while data := runtime.core(runtime.node.session_bytes, session, time.monotonic()):
+                while data := shell.core(shell.node.session_bytes, session, time.monotonic()):
                     self.busy = True
                     sock.sendall(data)
                     self.busy = False

@@ -5,15 +5,12 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from gevent import sleep
 
 from chatter.net.connection import Connection
+from chatter.net.shell import Shell
 from chatter.net.sockets import tune_stream
-
-if TYPE_CHECKING:
-    from chatter.net.runtime import Runtime
 
 # Connections that have not proven themselves, at a time: each may hold 512 bytes and a greenlet for
 # a few seconds. With more the newest is refused, so those that are about to prove themselves can.
@@ -23,7 +20,7 @@ MAX_UNPROVEN = 256
 PAUSE_S = 0.1
 
 
-def run_listener(runtime: Runtime, listener: socket.socket) -> None:
+def run_listener(shell: Shell, listener: socket.socket) -> None:
     """Accept until the node stops."""
     warned = False
     while True:
@@ -31,22 +28,22 @@ def run_listener(runtime: Runtime, listener: socket.socket) -> None:
             sock, source = listener.accept()
             tune_stream(sock)
         except OSError as error:
-            if not runtime.running:
+            if not shell.running:
                 return
             if not warned:
                 warned = True
-                runtime.logger.warning("cannot accept a connection: %s", error)
+                shell.logger.warning("cannot accept a connection: %s", error)
             sleep(PAUSE_S)
             continue
         warned = False
-        unproven = sum(1 for session in runtime.connections if not session.proven)
+        unproven = sum(1 for session in shell.connections if not session.proven)
         if unproven >= MAX_UNPROVEN:
-            runtime.node.counts["connections_refused"] += 1
+            shell.node.counts["connections_refused"] += 1
             sock.close()
             continue
-        session = runtime.node.open_session(None, time.monotonic())
-        connection = Connection(runtime, sock, session, is_loopback(source[0]))
-        runtime.spawn(connection.run)
+        session = shell.node.open_session(None, time.monotonic())
+        connection = Connection(shell, sock, session, is_loopback(source[0]))
+        shell.spawn(connection.run)
 
 
 def is_loopback(ip: str) -> bool:

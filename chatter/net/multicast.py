@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from gevent import sleep
 from gevent.event import Event
@@ -12,10 +11,8 @@ from gevent.event import Event
 from chatter.ids import NetID
 from chatter.net.explain import explain_multicast_error
 from chatter.net.interfaces import Interface
+from chatter.net.shell import Shell
 from chatter.net.sockets import MulticastPair
-
-if TYPE_CHECKING:
-    from chatter.net.runtime import Runtime
 
 # Datagrams in a row before other greenlets get a turn.
 DRAIN = 32
@@ -28,9 +25,9 @@ class MulticastPort:
     """The sockets of one of our channels."""
 
     def __init__(
-        self, runtime: Runtime, index: int, group: NetID, interface: Interface, pair: MulticastPair
+        self, shell: Shell, index: int, group: NetID, interface: Interface, pair: MulticastPair
     ) -> None:
-        self._runtime = runtime
+        self._shell = shell
         self._index = index
         self._group = group
         self._interface = interface
@@ -49,7 +46,7 @@ class MulticastPort:
 
     def receive(self) -> None:
         """Hear the group until the node stops."""
-        runtime = self._runtime
+        shell = self._shell
         sock = self._pair.receive
         loopback = self._interface.loopback
         taken = 0
@@ -57,46 +54,44 @@ class MulticastPort:
             try:
                 data = sock.recv(DATAGRAM_BYTES)
             except OSError as error:
-                if not runtime.running:
+                if not shell.running:
                     return
                 self._warn(error)
                 sleep(0.1)
                 continue
-            if not runtime.running:
+            if not shell.running:
                 return
-            runtime.core(
-                runtime.node.receive_datagram, data, self._index, loopback, time.monotonic()
-            )
+            shell.core(shell.node.receive_datagram, data, self._index, loopback, time.monotonic())
             taken += 1
             if taken % DRAIN == 0:
                 sleep(0)
 
     def send(self) -> None:
         """Speak to the group until the node stops."""
-        runtime = self._runtime
+        shell = self._shell
         sock, target = self._pair.send, (self._group.ip, self._group.port)
         sent = 0
         while True:
             self._wake.wait()
             self._wake.clear()
-            while (frame := runtime.core(runtime.node.multicast_frame, self._index)) is not None:
+            while (frame := shell.core(shell.node.multicast_frame, self._index)) is not None:
                 try:
                     sock.sendto(frame, target)
                 except OSError as error:
-                    if not runtime.running:
+                    if not shell.running:
                         return
                     self._warn(error)
                 sent += 1
                 if sent % DRAIN == 0:
                     sleep(0)
-            runtime.room.set()
+            shell.room.set()
 
     def _warn(self, error: OSError) -> None:
         """Once for each kind of error: what does not get through is repaired over TCP."""
-        runtime = self._runtime
-        runtime.node.counts["multicast_errors"] += 1
+        shell = self._shell
+        shell.node.counts["multicast_errors"] += 1
         if error.errno not in self._warned:
             self._warned.add(error.errno)
-            runtime.logger.warning(
+            shell.logger.warning(
                 "%s", explain_multicast_error(error, str(self._group), self._interface)
             )

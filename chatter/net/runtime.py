@@ -13,7 +13,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from gevent import Greenlet, getcurrent, sleep
 from gevent.event import Event
@@ -36,12 +36,12 @@ from chatter.core.node import Node
 from chatter.core.session import Session
 from chatter.errors import ConfigError
 from chatter.ids import BroadcastID, NetID, split_address
-from chatter.net.connection import Connection
 from chatter.net.interfaces import Interface, default_address, interface_of
 from chatter.net.listener import run_listener
 from chatter.net.multicast import MulticastPort
 from chatter.net.peer import run_peer
 from chatter.net.seeds import run_seeds
+from chatter.net.shell import Carrier, Result
 from chatter.net.sockets import (
     Endpoint,
     MulticastPair,
@@ -53,8 +53,6 @@ from chatter.net.sockets import (
 from chatter.net.threads import HubCalls
 from chatter.net.unicast import UnicastPort
 from chatter.net.worker import HandlerWorker
-
-Result = TypeVar("Result")
 
 # The longest the timer sleeps when the core has nothing planned.
 IDLE_S = 1.0
@@ -81,7 +79,7 @@ class Runtime:
         self.handlers = handlers
         self.logger = logger
         self.running = False
-        self.connections: dict[Session, Connection] = {}
+        self.connections: dict[Session, Carrier] = {}
         self.room = Event()
         """Set whenever a group's queue was emptied."""
         self.pid = os.getpid()

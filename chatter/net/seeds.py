@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from gevent import sleep
 
 from chatter.ids import NetID, split_address
-
-if TYPE_CHECKING:
-    from chatter.net.runtime import Runtime
+from chatter.net.shell import Shell
 
 # Names move when containers are replaced; their records usually live for 30 to 60 seconds.
 RESOLVE_INTERVAL_S = 30.0
@@ -19,22 +16,20 @@ RESOLVE_INTERVAL_S = 30.0
 RETRY_INTERVAL_S = 2.0
 
 
-def run_seeds(runtime: Runtime) -> None:
+def run_seeds(shell: Shell) -> None:
     """Keep the core's seeds true until the node stops."""
     unresolved: set[str] = set()
     while True:
         found: list[NetID] = []
-        for text in runtime.config.join:
+        for text in shell.config.join:
             addresses = resolve(text)
             if not addresses and text not in unresolved:
                 unresolved.add(text)
-                runtime.logger.warning(
-                    "join: %s has no address; is the name right? Trying on", text
-                )
+                shell.logger.warning("join: %s has no address; is the name right? Trying on", text)
             elif addresses:
                 unresolved.discard(text)
             found += addresses
-        runtime.core(runtime.node.set_seeds, found, time.monotonic())
+        shell.core(shell.node.set_seeds, found, time.monotonic())
         sleep(RETRY_INTERVAL_S if unresolved else RESOLVE_INTERVAL_S)
 
 
