@@ -177,8 +177,11 @@ class Runtime:
         """What a call of the core returns, once what it asks for is carried out.
 
         The core raises only by a bug of ours. That must cost one frame and be seen, not end the
-        greenlet that serves a socket: then it is logged and counted, and None comes back.
+        greenlet that serves a socket: then it is logged and counted, and None comes back. So it
+        does in a forked child, where a greenlet may wake up once more: nothing is sealed there.
         """
+        if not self.running:
+            return None
         try:
             result = function(*args)
             self.carry_out()
