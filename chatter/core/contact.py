@@ -258,6 +258,16 @@ class Contacts:
             self._superseded.popitem(last=False)
         self._drop(life)
 
+    def renew(self) -> None:
+        """We have another life: unicast for the former one opens no more, and its keys are of no use.
+
+        Nor are the answers to what the former life asked.
+        """
+        for key in [one for one in self._openers if one[0] is None]:
+            del self._openers[key]
+        self._challenges.clear()
+        self._answered.clear()
+
     def forget(self, netid: NetID) -> None:
         """Keep nothing about an address; whoever comes from there proves itself again."""
         life = self._lives.pop(netid, None)

@@ -114,11 +114,12 @@ class Forwarder:
         peers = self._context.peers
         within_s = self._membership.evidence_timeout_s(now)
 
-        def hears(netid: NetID) -> list[int]:
+        def hears(netid: NetID) -> Sequence[int]:
             peer = peers.get(netid)
             if peer is None or not peer.live:
-                return []
-            return sorted(one for one, told_at in peer.hears.items() if now - told_at <= within_s)
+                return ()
+            fresh = [one for one, told_at in peer.hears.items() if now - told_at <= within_s]
+            return sorted(fresh) if len(fresh) > 1 else fresh
 
         def segment(netid: NetID) -> NetID | None:
             peer = peers.get(netid)

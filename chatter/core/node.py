@@ -490,6 +490,7 @@ class Node:
         context = self._context
         life = make_life(0, context.random_bytes(10), above=above)
         context.identity = Identity(context.identity.ring, life)
+        self._contacts.renew()
         self._seqno = self._number = 0
         context.counts["lives_drawn"] += 1
         for session in self._links.sessions():

@@ -43,6 +43,9 @@ class Cursor:
 
     def varint(self, max_bits: int = MAX_BITS) -> int:
         """The next variable length integer."""
+        if self._pos < self._end and (byte := self._data[self._pos]) < 128:
+            self._pos += 1  # nearly every one: a call less for each field of each record
+            return byte
         value, self._pos = decode_varint(self._data, self._pos, max_bits)
         return value
 
