@@ -15,8 +15,11 @@ from typing import Any, Self
 from scripts.lab.errors import LabError
 from scripts.lab.ledger import Broadcast, Ledger
 from scripts.lab.namespaces import Host, NamespaceLab
+from scripts.lab.programs import SIDECAR, Program
 from scripts.lab.sidecar import Sidecar, chatter_command, node_environment
+from scripts.lab.signals import signals_held
 from scripts.lab.tree import Place
+from scripts.lab.views import Views, membership, segments_agreed
 
 Progress = Callable[[str], None]
 
@@ -40,10 +43,16 @@ class Cluster:
         lab: None puts the nodes on 127.0.0.1 and each segment on a multicast group of its own: the
             same behaviour, without a network in between.
         progress: told in a few words how far a start is.
+        program: what each node runs.
     """
 
     def __init__(
-        self, segments: int, hosts: int, lab: NamespaceLab | None, progress: Progress = silent
+        self,
+        segments: int,
+        hosts: int,
+        lab: NamespaceLab | None,
+        progress: Progress = silent,
+        program: Program = SIDECAR,
     ) -> None:
         self.places = [
             Place(segment, number)
@@ -54,6 +63,7 @@ class Cluster:
         if lab is not None:
             self._hosts = {Place(host.segment, host.number): host for host in lab.hosts}
         self._progress = progress
+        self._program = program
         self._key = ""
         # On loopback all clusters of a machine share one wire: a group and port drawn anew keep
         # them apart.
@@ -126,24 +136,26 @@ class Cluster:
             LabError: it took longer; says how far it came.
         """
         deadline = time.monotonic() + timeout_s
-        while True:
-            seen, heard = self._membership()
-            count = len(self.places)
-            seen_wanted = count * (count - 1)
-            heard_wanted = sum(
-                place.segment == other.segment and place != other
-                for place in self.places
-                for other in self.places
-            )
-            state = (
-                f"peers known {seen} of {seen_wanted}, multicasts heard {heard} of {heard_wanted}"
-            )
-            self._progress(state)
-            if (seen, heard) == (seen_wanted, heard_wanted):
-                return
+        while not (state := membership(self._views(), self.by_address)).complete:
+            self._progress(str(state))
             if time.monotonic() > deadline:
                 raise LabError(f"the nodes did not find each other within {timeout_s:g} s: {state}")
             time.sleep(_POLL_S)
+
+    def wait_for_segments(self, timeout_s: float) -> bool:
+        """Waits until each node knows of each segment that it is one; whether it came to that.
+
+        Nodes of a segment are believed when they say so, and it takes a while until all have heard
+        it. Before that a broadcast reaches everybody too, but by a tree with more hops.
+        """
+        count = len({place.segment for place in self.places})
+        deadline = time.monotonic() + timeout_s
+        while (agreed := segments_agreed(self._views(), self.by_address)) < count:
+            self._progress(f"segments known to all {agreed} of {count}")
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
+        return True
 
     def broadcast(
         self, origin: Place, tag: str, body: Any, ledger: Ledger, to: list[Place] | None = None
@@ -161,6 +173,11 @@ class Cluster:
             LabError: a node ended, or reported an error.
         """
         news = False
+        if self._program.keeps_messages:
+            for node, answer in self._ask_all("messages"):
+                for message in answer["messages"]:
+                    ledger.add_message(node.address, message)
+                    news = True
         for node in self.nodes.values():
             for event in node.take():
                 if event["event"] == "message":
@@ -190,17 +207,22 @@ class Cluster:
     def counters(self) -> dict[str, int]:
         """The sums of all nodes' counters."""
         sums: dict[str, int] = {}
-        refs = [(node, node.post({"stats": True})) for node in self.nodes.values()]
-        for node, ref in refs:
-            for name, value in node.answer(ref, "stats")["counters"].items():
+        for _, answer in self._ask_all("stats"):
+            for name, value in answer["counters"].items():
                 sums[name] = sums.get(name, 0) + value
         return sums
+
+    def cpu_ns(self) -> int:
+        """The CPU time that all nodes together have used since they started."""
+        return sum(node.cpu_ns() for node in self.nodes.values())
 
     def _start(self, places: list[Place]) -> None:
         with self._key_file() as key_file:
             for place in places:
-                sidecar = Sidecar(place.name, self._command(place, key_file), self.news)
-                self._started.append(sidecar)
+                command = self._command(place, key_file)
+                with signals_held():
+                    sidecar = Sidecar(place.name, command, self.news)
+                    self._started.append(sidecar)
                 self.nodes[place] = sidecar
             for count, place in enumerate(places, 1):
                 self._progress(f"starting {len(places)} nodes, {count - 1} ready")
@@ -220,8 +242,17 @@ class Cluster:
             prefix, address, interface = [], "127.0.0.1:0", "127.0.0.1"
         command = [
             *prefix,
-            *chatter_command("node", "--json", "--key-file", str(key_file)),
-            *("--address", address, "--multicast", group, "--interface", interface),
+            *self._program.command,
+            *(
+                "--key-file",
+                str(key_file),
+                "--address",
+                address,
+                "--multicast",
+                group,
+                "--interface",
+                interface,
+            ),
         ]
         if self._seed and self._seed != address:
             command += ["--join", self._seed]
@@ -246,13 +277,11 @@ class Cluster:
         finally:
             Path(name).unlink()
 
-    def _membership(self) -> tuple[int, int]:
-        refs = [(place, node, node.post({"peers": True})) for place, node in self.nodes.items()]
-        segments = {node.address: place.segment for place, node in self.nodes.items()}
-        seen = heard = 0
-        for place, node, ref in refs:
-            for peer in node.answer(ref, "peers")["peers"]:
-                if peer["state"] == "alive" and peer["address"] in segments:
-                    seen += 1
-                    heard += peer["multicast"] and segments[peer["address"]] == place.segment
-        return seen, heard
+    def _views(self) -> Views:
+        places = self.by_address
+        return {places[node.address]: answer["peers"] for node, answer in self._ask_all("peers")}
+
+    def _ask_all(self, what: str) -> list[tuple[Sidecar, dict[str, Any]]]:
+        """Each node's answer; all are asked before the first is waited for."""
+        refs = [(node, node.post({what: True})) for node in self.nodes.values()]
+        return [(node, node.answer(ref, what)) for node, ref in refs]

@@ -23,6 +23,7 @@ _MAX_SEGMENTS = 26  # one letter each
 _MAX_NODES = 100  # processes, each with a Python interpreter of its own
 _ARRIVE_S = 5.0  # --once: so long a broadcast may take
 _QUIET_S = 1.0  # --once: and so long nothing may come twice
+_SEGMENTS_S = 10.0  # --once: the tree drawn should be the usual one, but need not
 
 _HELP = """\
 Starts real node processes in segments, broadcasts from one after the other, and draws how each
@@ -65,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
             cluster.wait_for_membership()
             title = describe(segments, hosts, why_loopback)
             if options.once:
+                cluster.wait_for_segments(_SEGMENTS_S)
                 return _once(cluster, title, screen)
             return _live(cluster, title, screen, options.interval, options.seconds)
     except LabError as error:
