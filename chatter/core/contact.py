@@ -259,9 +259,9 @@ class Contacts:
         self._drop(life)
 
     def renew(self) -> None:
-        """We have another life: unicast for the former one opens no more, and its keys are of no use.
+        """We have another life: keys for unicast to the former one are of no use any more.
 
-        Nor are the answers to what the former life asked.
+        Nor are answers to what that life asked.
         """
         for key in [one for one in self._openers if one[0] is None]:
             del self._openers[key]

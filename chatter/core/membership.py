@@ -213,6 +213,13 @@ class Membership:
         for start in range(0, len(entries), 500):
             self._links.send(netid, OtherIds(tuple(entries[start : start + 500])))
 
+    def reintroduce(self) -> None:
+        """We have another life: nobody takes our multicasts before they know it; speak."""
+        for peer in self._context.peers:
+            peer.hears.clear()
+        self._beacon_at = float("-inf")
+        self._news = True
+
     def leave(self, now: float) -> None:
         """Tell everybody that we go."""
         for channel in self._channels:

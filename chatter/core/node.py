@@ -495,6 +495,8 @@ class Node:
         context.counts["lives_drawn"] += 1
         for session in self._links.sessions():
             context.effects.append(Disconnect(session))
+        # Who heard the former life has to hear of the new one first.
+        self._membership.reintroduce()
 
     def _warn_of_clash(self, netid: NetID) -> None:
         self._context.counts["address_clashes"] += 1

@@ -10,7 +10,7 @@ from chatter.wire.gossip import Gossip
 # A handler that takes longer must not hold up those behind us.
 PATIENCE_S = 1.0
 
-# Held at a time, each with its payload; with more the oldest travel on as they came.
+# Held at a time, each with its payload; with more, new ones travel on as they came.
 MAX_HELD = 1024
 
 

@@ -20,6 +20,9 @@ RECEIVE_BYTES = 65536
 # After our end of a connection: how long the other side may take to end it too.
 CLOSE_GRACE_S = 2.0
 
+# Bytes in a row from one peer before other greenlets get a turn.
+TURN_BYTES = 256 * 1024
+
 
 class Connection:
     """Carries a session over a socket until one side ends it."""
@@ -48,7 +51,6 @@ class Connection:
     def run(self) -> None:
         """Read until the end of the connection; in the greenlet that owns it."""
         shell, session = self._shell, self._session
-        shell.connections[session] = self
         writer = shell.spawn(self._write)
         try:
             self._read()
@@ -63,6 +65,7 @@ class Connection:
         shell, session = self._shell, self._session
         deadline = time.monotonic() + shell.config.connect_timeout_s
         proven = False
+        taken = 0
         while True:
             try:
                 if not proven:
@@ -84,6 +87,10 @@ class Connection:
             )
             if not alive:
                 return
+            taken += len(data)
+            if taken >= TURN_BYTES:
+                taken = 0
+                sleep(0)
 
     def _write(self) -> None:
         shell, session, sock = self._shell, self._session, self.socket

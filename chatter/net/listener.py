@@ -24,9 +24,10 @@ def run_listener(shell: Shell, listener: socket.socket) -> None:
     """Accept until the node stops."""
     warned = False
     while True:
+        # A burst of connections must not keep the others from their turn.
+        sleep(0)
         try:
             sock, source = listener.accept()
-            tune_stream(sock)
         except OSError as error:
             if not shell.running:
                 return
@@ -41,8 +42,15 @@ def run_listener(shell: Shell, listener: socket.socket) -> None:
             shell.node.counts["connections_refused"] += 1
             sock.close()
             continue
+        try:
+            tune_stream(sock)
+        except OSError:
+            sock.close()  # ended before its turn came, which is no trouble of ours
+            continue
         session = shell.node.open_session(None, time.monotonic())
         connection = Connection(shell, sock, session, is_loopback(source[0]))
+        # Before its greenlet gets its turn: it counts against the bound from now on.
+        shell.connections[session] = connection
         shell.spawn(connection.run)
 
 

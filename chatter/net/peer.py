@@ -8,6 +8,7 @@ import time
 
 from chatter.ids import NetID
 from chatter.net.connection import Connection
+from chatter.net.options import family_of
 from chatter.net.shell import Shell
 from chatter.net.sockets import tune_stream
 
@@ -32,10 +33,14 @@ def run_peer(shell: Shell, netid: NetID) -> None:
 
 
 def _connect(netid: NetID, timeout_s: float) -> socket.socket:
-    sock = socket.create_connection((netid.ip, netid.port), timeout_s)
+    # Not create_connection, which sends even a number through the resolver's threads: whoever waits
+    # in all of those for this very connection would wait for ever.
+    sock = socket.socket(family_of(netid.ip), socket.SOCK_STREAM)
     try:
+        sock.settimeout(timeout_s)
+        sock.connect((netid.ip, netid.port))
         tune_stream(sock)
-    except OSError:
+    except BaseException:
         sock.close()
         raise
     return sock

@@ -90,6 +90,7 @@ class Runtime:
         self._alarm = Event()
         self._alarm_at = 0.0
         self._warned_clash_at = float("-inf")
+        self._stopped = Event()
         self.node: Node
         self.calls: HubCalls
         self._endpoint: Endpoint
@@ -134,18 +135,41 @@ class Runtime:
     def stop(self, timeout_s: float) -> None:
         """Send what is queued, tell the others, and end; after ``timeout_s`` end anyway."""
         deadline = time.monotonic() + timeout_s
+        try:
+            self._flush(deadline)
+        finally:
+            # Also when a Timeout or an interrupt ends the waiting: nothing may stay behind.
+            self._end(deadline)
+            self._stopped.set()
+
+    def wait_stopped(self) -> None:
+        """Wait until the ``stop`` that somebody else called is through.
+
+        A greenlet of this node does not wait: it is ended by that very stop.
+        """
+        if getcurrent() not in self._greenlets:
+            self._stopped.wait()
+
+    def _flush(self, deadline: float) -> None:
         self.node.leave(time.monotonic())
         self.carry_out()
         while self._busy() and time.monotonic() < deadline:
             sleep(FLUSH_STEP_S)
         # The other side ends a connection when it has read all; a close of ours before that could
         # throw away what its system holds.
-        for connection in list(self.connections.values()):
-            connection.end()
+        for session, connection in list(self.connections.items()):
+            if session.proven:
+                connection.end()
+            else:
+                connection.socket.close()  # a stranger may never end it
         while self.connections and time.monotonic() < deadline:
             sleep(FLUSH_STEP_S)
+
+    def _end(self, deadline: float) -> None:
         self.running = False
         self.calls.close()
+        for worker in self._workers.values():
+            worker.end()
         current = getcurrent()
         others = [greenlet for greenlet in self._greenlets if greenlet is not current]
         for greenlet in others:
@@ -160,8 +184,12 @@ class Runtime:
         for sock in self._sockets():
             if sock.fileno() >= 0:
                 os.close(sock.detach())
+        for worker in self._workers.values():
+            worker.end()
+        current = getcurrent()
         for greenlet in list(self._greenlets):
-            greenlet.kill(block=False)
+            if greenlet is not current:  # a handler that forked goes on, as the child
+                greenlet.kill(block=False)
         self.connections.clear()
         self._workers.clear()
 
@@ -245,7 +273,7 @@ class Runtime:
             self.node.counts["unknown_tag"] += 1
             return
         worker = self._workers.get(handler.tag)
-        if worker is None:
+        if worker is None or worker.greenlet.dead:  # ended by a GreenletExit of the handler's own
             worker = HandlerWorker(handler, self._transformed, self.node.counts, self.logger)
             self._workers[handler.tag] = worker
             self._greenlets.start(worker.greenlet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -80,6 +81,7 @@ class Chatter:
         self._told = Event()
         self._changed = Event()
         self._runtime: Runtime | None = None
+        self._stopping: Runtime | None = None
 
     # Life cycle
 
@@ -106,32 +108,42 @@ class Chatter:
         fork.watch(runtime)
         if self.config.leave_on_sigterm:
             terminate.leave_on_sigterm(self)
-        runtime.spawn(self._call_back)
+        runtime.spawn(self._call_back, runtime)
         self._logger.info("= %s is up", runtime.node.local)
         return self
 
     def stop(self, timeout: float | None = None) -> None:
         """Send what is queued, tell the others that we leave, and end. Idle if not running.
 
+        If somebody else stops it already, this returns when that is done.
+
         Args:
             timeout: seconds for that, by default ``stop_timeout_s``; after them it ends anyway.
         """
-        runtime = self._runtime
+        runtime = self._runtime or self._stopping
         if runtime is None:
             return
         if runtime.pid != os.getpid():
-            self._runtime = None
+            self._runtime = self._stopping = None
             return
         limit_s = self.config.stop_timeout_s if timeout is None else timeout
-        runtime.calls.run(functools.partial(self._stop, runtime, limit_s))
+        with contextlib.suppress(Closed):  # from another thread, while the node ends
+            runtime.calls.run(functools.partial(self._stop, runtime, limit_s))
 
     def _stop(self, runtime: Runtime, limit_s: float) -> None:
         if self._runtime is not runtime:
-            return  # somebody else stops it already
-        self._runtime = None
-        terminate.forget(self)
-        runtime.stop(limit_s)
+            runtime.wait_stopped()
+            return
+        self._runtime, self._stopping = None, runtime
+        # Who waits for room or for peers is told now, not when the time is up.
+        runtime.room.set()
         self._changed.set()
+        try:
+            runtime.stop(limit_s)
+        finally:
+            self._stopping = None
+            # Not before: a SIGTERM during the stop must not cut it short.
+            terminate.forget(self)
         self._logger.info("= %s has left", runtime.node.local)
 
     def __enter__(self) -> Chatter:
@@ -223,10 +235,10 @@ class Chatter:
             return
         if not runtime.in_handler():
             with Timeout(self.config.send_timeout_s, False):
-                while runtime.node.room() < needed and runtime.running:
+                while runtime.node.room() < needed and self._runtime is runtime:
                     runtime.room.clear()
                     runtime.room.wait()
-        if runtime.node.room() < needed:
+        if self._runtime is runtime and runtime.node.room() < needed:
             raise QueueFull(
                 "the node's own queue is full: the network takes less than is broadcast. Nothing"
                 " was sent; try again, or broadcast less"
@@ -295,7 +307,9 @@ class Chatter:
 
     def stats(self) -> dict[str, int]:
         """The counters of this node since its start, by name."""
-        return self._running().stats()
+        runtime = self._running()
+        counters: dict[str, int] = runtime.calls.run(runtime.stats)
+        return counters
 
     # Details
 
@@ -316,17 +330,18 @@ class Chatter:
         self._events.append(event)
         self._told.set()
 
-    def _call_back(self) -> None:
+    def _call_back(self, runtime: Runtime) -> None:
         """Callbacks have a greenlet of their own, so a slow one delays only other callbacks."""
-        while True:
+        # A callback that stops the node is not killed, but must not go on beside the next start's.
+        while runtime.running:
             self._told.wait()
             self._told.clear()
-            while self._events:
+            while self._events and runtime.running:
                 event = self._events.popleft()
                 for callback in tuple(self._callbacks):
                     try:
                         callback(event)
-                    except Exception:
+                    except (Exception, Timeout):
                         self._logger.exception("a peer callback failed")
 
 

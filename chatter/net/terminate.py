@@ -6,6 +6,7 @@ its default action, so whoever sent it sees the process end by it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -31,6 +32,7 @@ class _Watch:
 
     handle: object | None = None
     pid = 0
+    follows_forks = False
 
 
 def leave_on_sigterm(node: Stoppable) -> None:
@@ -42,14 +44,28 @@ def leave_on_sigterm(node: Stoppable) -> None:
     if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         _Watch.handle = gevent.signal_handler(signal.SIGTERM, _leave_and_end)
         _Watch.pid = os.getpid()
+        if not _Watch.follows_forks:
+            _Watch.follows_forks = True
+            os.register_at_fork(after_in_child=_unwatch)
 
 
 def forget(node: Stoppable) -> None:
     """This node has stopped; without any left, SIGTERM is again what it was."""
     _running.discard(node)
-    if not _running and _Watch.handle is not None:
-        _Watch.handle.cancel()  # type: ignore[attr-defined]
-        _Watch.handle = None
+    if not _running:
+        _unwatch()
+
+
+def _unwatch() -> None:
+    """SIGTERM is again what it was. In a forked child at once: it has no node that could leave, and
+    perhaps no event loop that would ever notice the signal."""
+    if _Watch.handle is None:
+        return
+    _Watch.handle.cancel()  # type: ignore[attr-defined]
+    _Watch.handle = None
+    # The event loop leaves the default action behind. Who set a handler since wants that one.
+    with contextlib.suppress(ValueError):  # not the main thread, where nobody may set one
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _leave_and_end() -> None:

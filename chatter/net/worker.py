@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, MutableMapping
 
-from gevent import Greenlet, sleep
+from gevent import Greenlet, Timeout, sleep
 from gevent.event import Event
 
 from chatter.core.effects import Deliver
@@ -25,6 +26,9 @@ MAX_QUEUED_BYTES = 64 * 1024 * 1024
 
 # Messages in a row before other greenlets get a turn, so that the sockets are emptied meanwhile.
 BATCH = 64
+
+# Messages that cannot be decoded come from the network, so they must not fill the log.
+COMPLAINT_INTERVAL_S = 1.0
 
 Transformed = Callable[[BroadcastID, bytes | None], None]
 
@@ -52,6 +56,8 @@ class HandlerWorker:
         self._queued_bytes = 0
         self._wake = Event()
         self._warned = False
+        self._complained_at = float("-inf")
+        self._ended = False
         self.greenlet = Greenlet(self._run)
 
     def put(self, delivery: Deliver) -> None:
@@ -74,13 +80,19 @@ class HandlerWorker:
         self._queued_bytes += size
         self._wake.set()
 
+    def end(self) -> None:
+        """Dispatch nothing more. For a handler that stops its own node, which cannot be killed."""
+        self._ended = True
+        self._queue.clear()
+        self._wake.set()
+
     @property
     def queued(self) -> int:
         """How many messages wait."""
         return len(self._queue)
 
     def _run(self) -> None:
-        while True:
+        while not self._ended:
             self._wake.wait()
             self._wake.clear()
             done = 0
@@ -98,9 +110,12 @@ class HandlerWorker:
         new_payload: bytes | None = None
         try:
             body = decode_message(self._handler, gossip.codec, gossip.payload)
-        except Exception:
+        except (Exception, Timeout):
             self._counts["undecodable"] += 1
-            self._logger.exception("a message with tag %r cannot be decoded", gossip.tag)
+            now = time.monotonic()
+            if now - self._complained_at >= COMPLAINT_INTERVAL_S:
+                self._complained_at = now
+                self._logger.exception("a message with tag %r cannot be decoded", gossip.tag)
         else:
             new_payload = self._dispatch(delivery, body)
         if delivery.held:
@@ -116,7 +131,7 @@ class HandlerWorker:
                 result = handler.dispatch(body)
             if delivery.held and result is not None:
                 return encode_message(handler, gossip.tag, result)[1]
-        except Exception:
+        except (Exception, Timeout):  # a Timeout that nobody caught is no Exception, but a failure
             self._counts["handler_errors"] += 1
             self._logger.exception("the handler of %r failed", handler.tag)
             return None

@@ -228,7 +228,12 @@ class Cluster:
                 connection that hangs.
         """
         deadline = self.clock.now + within_s
-        while self.network.in_flight or any(one.node.pending() for one in self.running):
+        network = self.network
+        while (
+            network.in_flight
+            or network.streams.waiting()
+            or any(one.node.pending() for one in self.running)
+        ):
             if not self.clock.step(deadline):
                 raise AssertionError(f"not quiet within {within_s} s (seed {self.seed})")
 

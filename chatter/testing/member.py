@@ -36,6 +36,9 @@ from chatter.testing.streams import Stream
 # What a stock Linux grants a socket that asks for more than it may have.
 STOCK_BUFFER_BYTES = 212_992
 
+# While stopping: how often to look whether all is sent.
+FLUSH_STEP_S = 0.005
+
 # After our end of a connection: how long the other side may take to end it too.
 CLOSE_GRACE_S = 2.0
 
@@ -169,13 +172,11 @@ class Member:
         self._carry_out()
 
     def stop(self) -> None:
-        """Leave as a well-behaved process does: say so, send what is queued, end."""
-        self.node.leave(self._clock.now)
-        self._carry_out()
-        self._pump()
-        for stream in list(self._sessions):
-            stream.close()
-        self.kill()
+        """Leave as a well-behaved process does: send what is queued, say so, and end.
+
+        That takes a moment of virtual time, ``stop_timeout_s`` at most.
+        """
+        self._finish(self._clock.now + self.config.stop_timeout_s, told=False)
 
     def kill(self, *, silently: bool = False) -> None:
         """End the process without a word of its own.
@@ -196,6 +197,21 @@ class Member:
         self._ready_channels.clear()
         self._ready_sessions.clear()
         self._udp_ready = False
+
+    def _finish(self, deadline: float, *, told: bool) -> None:
+        if not self.running:
+            return
+        if self.node.pending() and self._clock.now < deadline:
+            self._clock.after(FLUSH_STEP_S, lambda: self._finish(deadline, told=told))
+        elif not told:
+            # Only now: who reads it closes its connections with us.
+            self.node.leave(self._clock.now)
+            self._carry_out()
+            self._finish(deadline, told=True)
+        else:
+            for stream in list(self._sessions):
+                stream.close()
+            self.kill()
 
     # Broadcasts
 

@@ -70,7 +70,8 @@ class Network:
         self.in_flight = 0
         """Datagrams, and pieces of streams, that have not arrived yet."""
         self.taps: list[Callable[[Path, bytes], None]] = []
-        """Called with each datagram that is sent; for a multicast the target is the group."""
+        """Called with each datagram, and each piece of a stream, that is sent. For a multicast the
+        target is the group."""
         self.streams = Streams(self)
         self._attached: dict[NetID, Attachment] = {}
         self._hosts: dict[str, str] = {}

@@ -78,6 +78,11 @@ class Stream:
         """Bytes that ``write`` takes before the other side has to read."""
         return max(0, WINDOW_BYTES - self._unarrived)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something written has not even left yet."""
+        return bool(self._outgoing)
+
     def write(self, data: bytes) -> None:
         """Send bytes; nothing happens on a connection that is over."""
         if self.open and not self._finished and data:
@@ -103,6 +108,8 @@ class Stream:
         """The process at this end is gone: the system it ran on tells the other side."""
         self.open = False
         self._user = None
+        if self._finished:
+            return  # what was written before the end is the system's, which goes on sending it
         self._outgoing.clear()
         other = self._other
         if other is not None:
@@ -144,7 +151,7 @@ class Stream:
         was_stuck = self._stuck_since is not None
         self._stuck_since, self._pause = None, RETRY_AFTER_S
         self._last_arrival = max(self._last_arrival, now + delay)
-        streams.send(self._last_arrival, data, self._arrive)
+        streams.send(Path(TCP, self.local, self.remote), self._last_arrival, data, self._arrive)
         if was_stuck:
             self._transmit()
 
@@ -221,6 +228,10 @@ class Streams:
         for stream in self._streams.pop(netid, ()):
             stream.abandon()
 
+    def waiting(self) -> bool:
+        """Whether bytes wait to be sent again, because the network lost them."""
+        return any(stream.waiting for kept in self._streams.values() for stream in kept)
+
     def fate(self, source: NetID, target: NetID) -> float | None:
         """How long the next bytes take; None if they are lost and have to be sent again."""
         delays = self._network.fate(Path(TCP, source, target))
@@ -232,10 +243,16 @@ class Streams:
         return available if rng.random() < 0.5 else rng.randint(1, available)
 
     def send(
-        self, arrival: float, data: bytes | None, arrive: Callable[[bytes | None], None]
+        self,
+        path: Path,
+        arrival: float,
+        data: bytes | None,
+        arrive: Callable[[bytes | None], None],
     ) -> None:
         """Count bytes and have them arrive."""
         network = self._network
+        for tap in network.taps:
+            tap(path, data or b"")
         size = len(data or b"")
         packets = max(1, -(-size // _SEGMENT_BYTES))
         network.counts["tcp_sent"] += packets

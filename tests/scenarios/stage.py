@@ -11,9 +11,9 @@ from chatter.testing import Cluster
 def segments(count: int, nodes: int, seed: int = 0, **options: Any) -> Cluster:
     """Segments a, b, c ... between which no multicast passes; all join by a1, and have long met."""
     cluster = Cluster(seed)
+    first = cluster.add(1, segment="a", **options)
     for name in "abcdefghij"[:count]:
-        seeds = [cluster["a1"]] if name != "a" else []
-        cluster.add(nodes, segment=name, join=seeds, **options)
+        cluster.add(nodes - (name == "a"), segment=name, join=first, **options)
     cluster.start()
     cluster.run_until(cluster.warm)
     cluster.run_for(5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, log2
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,10 @@ from chatter.testing import Cluster, Delay, Lose
 from tests.scenarios.stage import most_hops, names, segments
 
 
-def all_tcp(nodes: int, seed: int = 0) -> Cluster:
+def all_tcp(nodes: int, seed: int = 0, **config: Any) -> Cluster:
     """A cluster without any multicast that has long met."""
     cluster = Cluster(seed)
-    cluster.add(nodes, groups=())
+    cluster.add(nodes, groups=(), **config)
     cluster.start()
     cluster.acquaint()
     return cluster
@@ -80,7 +81,7 @@ def test_a_head_that_died_behind_a_warm_connection(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_slow_and_lossy_network_is_slow_and_loses_nothing_on_tcp(seed: int) -> None:
-    cluster = all_tcp(16, seed)
+    cluster = all_tcp(16, seed, connect_timeout_s=30.0)
     cluster.network.add(Delay(0.05, jitter_s=0.05), Lose(0.2))
 
     sent = [cluster.broadcast("a1", body="x" * 2000) for _ in range(10)]
@@ -89,7 +90,8 @@ def test_a_slow_and_lossy_network_is_slow_and_loses_nothing_on_tcp(seed: int) ->
     assert [cluster.who_dispatched(one) for one in sent] == [names(cluster, "a1")] * 10
 
 
-def test_a_cut_in_the_middle_of_a_transfer_doubles_nothing() -> None:
+def test_a_node_that_dies_in_the_middle_of_it_all_doubles_nothing() -> None:
+    """What it had taken and not passed on is lost until parents answer for their branches."""
     cluster = segments(2, 4)
     for number in range(30):
         cluster.broadcast("a1", body=cluster.rng.randbytes(30_000), codec="bytes")
@@ -101,7 +103,8 @@ def test_a_cut_in_the_middle_of_a_transfer_doubles_nothing() -> None:
     for member in cluster:
         ids = [one.id for one in member.inbox]
         assert len(ids) == len(set(ids))
-    assert {len(cluster[name].inbox) for name in names(cluster, "a1", "b2")} == {30}
+    assert {len(cluster[name].inbox) for name in ("a2", "a3", "a4")} == {30}
+    assert min(len(cluster[name].inbox) for name in ("b1", "b3", "b4")) >= 29
 
 
 def test_a_relay_never_touches_a_payload_it_can_not_read() -> None:

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import random
+from collections import deque
+from math import ceil, log2
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatter.core.planner import Branch, Knowledge, plan, plan_branches, split_branch
+from chatter.ids import NetID
+from tests.core.parts import netid
+
+
+def knowledge(
+    hears: dict[NetID, list[int]] | None = None,
+    segments: dict[NetID, NetID] | None = None,
+    warm: set[NetID] | None = None,
+    doubtful: set[NetID] | None = None,
+    ours: tuple[NetID, ...] = (),
+) -> Knowledge:
+    return Knowledge(
+        lambda target: (hears or {}).get(target, []),
+        lambda target: (segments or {}).get(target),
+        lambda target: target in (warm or set()),
+        lambda target: target in (doubtful or set()),
+        ours,
+    )
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> tuple[list[NetID], Knowledge, list[int], bool, int]:
+    targets = [netid(number) for number in range(2, 2 + draw(st.integers(0, 60)))]
+    pick = st.dictionaries(st.sampled_from(targets), st.just([0]) | st.just([1]) | st.just([0, 1]))
+    hears = draw(pick) if targets else {}
+    names = st.sampled_from([netid(1), netid(1000), netid(2000)])
+    segments = draw(st.dictionaries(st.sampled_from(targets), names)) if targets else {}
+    some = st.sets(st.sampled_from(targets)) if targets else st.just(set())
+    known = knowledge(
+        hears, segments, draw(some), draw(some), draw(st.sampled_from([(), (netid(1),)]))
+    )
+    return (
+        targets,
+        known,
+        draw(st.sampled_from([[], [0], [0, 1]])),
+        draw(st.booleans()),
+        draw(st.integers(0, 1000)),
+    )
+
+
+@given(situations())
+def test_each_target_is_in_one_place_and_nobody_else_is(
+    situation: tuple[list[NetID], Knowledge, list[int], bool, int],
+) -> None:
+    targets, known, channels, whole, seed = situation
+
+    planned = plan(targets, known, random.Random(seed), channels=channels, whole=whole)
+
+    covered = [member for _, members in planned.multicasts for member in members]
+    covered += [one for branch in planned.branches for one in (branch.head, *branch.rest)]
+    assert sorted(covered) == sorted(targets)
+    assert netid(1) not in covered
+
+
+@given(situations())
+def test_multicasts_go_by_fitting_channels_to_those_who_hear_them(
+    situation: tuple[list[NetID], Knowledge, list[int], bool, int],
+) -> None:
+    targets, known, channels, whole, seed = situation
+
+    planned = plan(targets, known, random.Random(seed), channels=channels, whole=whole)
+
+    for channel, members in planned.multicasts:
+        assert channel in channels
+        assert all(channel in known.hears(member) for member in members)
+
+
+def rounds(count: int, segment_of: dict[NetID, NetID], *, whole: bool) -> int:
+    """How many rounds it takes when every head serves its own segment and plans the rest."""
+    everybody = [netid(number) for number in range(1, count + 1)]
+    rng = random.Random(count)
+    waiting = deque([(everybody[0], tuple(everybody[1:]), 0)])
+    deepest = 0
+    reached = {everybody[0]}
+    while waiting:
+        me, rest, hop = waiting.popleft()
+        mine = {one for one in rest if whole and segment_of.get(one) == segment_of.get(me)}
+        if mine:
+            reached |= mine
+            deepest = max(deepest, hop + 1)
+        known = knowledge(segments=segment_of)
+        remaining = [one for one in rest if one not in mine]
+        for head, part in plan_branches(remaining, known, rng, whole=whole):
+            assert head not in reached
+            reached.add(head)
+            deepest = max(deepest, hop + 1)
+            waiting.append((head, part, hop + 1))
+    assert reached == set(everybody)
+    return deepest
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 16, 17, 31, 64, 100, 255, 500])
+def test_n_nodes_alone_take_log_n_rounds(count: int) -> None:
+    assert rounds(count, {}, whole=False) <= ceil(log2(count)) + 1
+
+
+@pytest.mark.parametrize(("segments", "size"), [(1, 5), (2, 4), (3, 4), (8, 3), (33, 2), (100, 10)])
+def test_segments_take_log_of_their_number_and_one_for_the_multicast(
+    segments: int, size: int
+) -> None:
+    segment_of = {
+        netid(number): netid(10_000 + (number - 1) // size)
+        for number in range(1, segments * size + 1)
+    }
+
+    assert rounds(segments * size, segment_of, whole=True) <= ceil(log2(segments)) + 1
+
+
+def test_a_segment_is_entered_once() -> None:
+    targets = [netid(number) for number in range(2, 26)]
+    segments = {target: netid(100 + index // 4) for index, target in enumerate(targets)}
+
+    branches = plan_branches(targets, knowledge(segments=segments), random.Random(1), whole=True)
+
+    places = [{segments[one] for one in (branch.head, *branch.rest)} for branch in branches]
+    assert sum(len(place) for place in places) == len(set.union(*places)) == 6
+
+
+def test_our_own_segment_is_not_passed_on_as_a_whole() -> None:
+    """We were asked because we should be heard there. Who is handed all of it may fare the same."""
+    targets = [netid(number) for number in range(2, 34)]
+    segments = dict.fromkeys(targets, netid(100))
+
+    ours = knowledge(segments=segments, ours=(netid(100),))
+    branches = plan_branches(targets, ours, random.Random(1), whole=True)
+    theirs = plan_branches(targets, knowledge(segments=segments), random.Random(1), whole=True)
+
+    assert len(branches) == 6
+    assert len(theirs) == 1
+
+
+def test_a_warm_head_is_preferred() -> None:
+    targets = [netid(number) for number in range(2, 18)]
+
+    for seed in range(20):
+        warm = {targets[seed % 16]}
+        branches = plan_branches(targets, knowledge(warm=warm), random.Random(seed), whole=False)
+        (branch,) = [one for one in branches if warm & {one.head, *one.rest}]
+        assert branch.head in warm
+
+
+def test_who_could_not_be_reached_heads_nothing_and_is_served_all_the_same() -> None:
+    targets = [netid(number) for number in range(2, 12)]
+    doubtful = set(targets[:9])
+
+    branches = plan_branches(targets, knowledge(doubtful=doubtful), random.Random(1), whole=False)
+
+    assert {branch.head for branch in branches} == set(targets)
+    assert all(branch.rest == () for branch in branches)
+
+
+def test_two_runs_choose_other_heads() -> None:
+    """Or the same few nodes would carry the cluster."""
+    targets = [netid(number) for number in range(2, 66)]
+
+    heads = {
+        branch.head
+        for seed in range(20)
+        for branch in plan_branches(targets, knowledge(), random.Random(seed), whole=False)
+    }
+
+    assert len(heads) > 30
+
+
+@given(st.integers(0, 50), st.integers(1, 60))
+def test_a_split_branch_is_the_same_nodes_in_lists_that_fit(rest: int, most: int) -> None:
+    branch = Branch(netid(1), tuple(netid(2 + number) for number in range(rest)))
+
+    parts = split_branch(branch, most)
+
+    assert all(len(part.rest) <= most for part in parts)
+    members = [one for part in parts for one in (part.head, *part.rest)]
+    assert members == [branch.head, *branch.rest]
