@@ -60,8 +60,20 @@ class NetID(_NetIDFields):
     @property
     def is_loopback(self) -> bool:
         """Whether the address means "this host" to whoever reads it, as 0.0.0.0 does too."""
-        address = ipaddress.ip_address(self.ip)
-        return address.is_loopback or address.is_unspecified
+        return _is_loopback(self.ip)
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is a multicast or the broadcast address: never the address of one node."""
+        return _is_group(self.ip)
+
+    def may_come_from(self, teller: NetID) -> bool:
+        """Whether this can be the address of a node, as far as a member at ``teller`` can know.
+
+        A loopback address that somebody tells from another host names one of our own ports, and a
+        group names nobody; we would send where nobody of ours has ever been.
+        """
+        return not self.is_group and (teller.is_loopback or not self.is_loopback)
 
     def __str__(self) -> str:
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
@@ -92,6 +104,17 @@ def split_address(text: str) -> tuple[str, int]:
 @lru_cache(maxsize=65536)
 def _packed(ip: str) -> bytes:
     return ipaddress.ip_address(ip).packed
+
+
+@lru_cache(maxsize=65536)
+def _is_loopback(ip: str) -> bool:
+    address = ipaddress.ip_address(ip)
+    return address.is_loopback or address.is_unspecified
+
+
+@lru_cache(maxsize=65536)
+def _is_group(ip: str) -> bool:
+    return ipaddress.ip_address(ip).is_multicast or ip == "255.255.255.255"
 
 
 @lru_cache(maxsize=65536)

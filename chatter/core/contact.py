@@ -326,6 +326,8 @@ class Contacts:
     def _check_netid(self, netid: NetID, from_loopback: bool) -> None:
         if netid == self._context.local:
             raise OurName("a frame in our own name from another life")
+        if netid.is_group:
+            raise NotOurBusiness("a group's address where a node's should be")
         if netid.is_loopback and not from_loopback:
             raise NotOurBusiness("a loopback address from another host")
 

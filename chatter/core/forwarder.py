@@ -126,6 +126,8 @@ class Forwarder:
             return None if peer is None else peer.segment
 
         def doubtful(netid: NetID) -> bool:
+            if netid.is_loopback and not self._context.local.is_loopback:
+                return True  # on this host; a head elsewhere would look for it on its own
             peer = peers.get(netid)
             return peer is not None and (not peer.live or peer.doubtful_until > now)
 

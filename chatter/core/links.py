@@ -20,10 +20,14 @@ from chatter.wire.records import Record
 # a moment loses nothing, and one that stalls for good holds little memory.
 MAX_OUTBOX_BYTES = 4 * 1024 * 1024
 
+# A peer that takes nothing for so long holds up no sender any more.
+STALLED_AFTER_S = 1.0
+
 # A connection that carried nothing for so long is closed by who opened it.
 IDLE_AFTER_S = 60.0
 
-# Peers with a queue or a connection at a time; above it the oldest idle one goes.
+# Peers with a queue or a connection at a time. A tree asks for log n of them; above it others are
+# served by heads that are up, until idle ones have ended.
 MAX_LINKS = 4096
 
 # Room for the frame's own table counts besides the records.
@@ -33,9 +37,13 @@ _FRAME_RECORDS_BYTES = MAX_ROUTING_BYTES - 16
 class Link:
     """The way to one peer."""
 
-    __slots__ = ("connecting", "outbox", "session")
+    __slots__ = ("connecting", "moved_at", "outbox", "session", "waiting")
 
     def __init__(self) -> None:
+        self.waiting = False
+        """Whether something was handed to the connection that it has not come back from."""
+        self.moved_at = float("-inf")
+        """When something was last handed to it."""
         self.outbox = Outbox(MAX_OUTBOX_BYTES)
         self.session: Session | None = None
         self.connecting = False
@@ -94,9 +102,11 @@ class Links:
         link.connecting = False
         if session.expected is not None and session.expected != session.netid:
             # Another name answered for the address we called; what was queued is for this one.
-            called = self._links.pop(session.expected, None)
-            for record in called.outbox.drain() if called is not None else ():
-                link.outbox.put(record)
+            called = self._links.get(session.expected)
+            if called is not None and called.session is None:
+                del self._links[session.expected]
+                for record in called.outbox.drain():
+                    link.outbox.put(record)
         self._context.effects.append(SessionReady(session))
 
     def down(self, session: Session) -> list[tuple[NetID, list[Record]]]:
@@ -150,7 +160,13 @@ class Links:
         link = self._links.get(session.netid)
         if link is None or link.session is not session:
             return b""
+        if session.client and not session.spoke:
+            # Alone and small: until it has proven us the other side takes no large frame.
+            session.spoke = True
+            return session.seal([])
         records = link.outbox.take(_FRAME_RECORDS_BYTES)
+        link.waiting = bool(records)
+        link.moved_at = now
         if not records:
             return b""
         session.used_at = now
@@ -177,6 +193,18 @@ class Links:
     def sessions(self) -> Iterator[Session]:
         """The connections there are."""
         return iter(tuple(self._sessions))
+
+    def room(self, now: float) -> int:
+        """Bytes that the fullest queue of a peer still takes, among the peers that take any.
+
+        One that has taken nothing for a while is not waited for; its queue overflows alone.
+        """
+        rooms = (
+            link.outbox.room()
+            for link in self._links.values()
+            if not link.waiting or now - link.moved_at < STALLED_AFTER_S
+        )
+        return min(rooms, default=MAX_OUTBOX_BYTES)
 
     def pending(self) -> bool:
         """Whether anything waits to be sent."""

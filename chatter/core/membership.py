@@ -54,8 +54,12 @@ NEWCOMER_S = 5.0
 # A silent peer is asked once a second, by each who noticed.
 ASK_INTERVAL_S = 1.0
 
+# Groups times interfaces of one peer: evidence is kept for each, so it cannot name ever new ones.
+MAX_CHANNELS = 64
+
 # One failed peer at a time is tried again, at random, so that a healed partition is noticed.
 RETRY_FAILED_S = 5.0
+RECENTLY_FAILED = 16
 
 # Ages beyond this say nothing that failing does not; it also keeps the number small on the wire.
 MAX_AGE_DS = 36000
@@ -90,6 +94,7 @@ class Membership:
         self.seeds = Seeds(context, links)
         self._beacon_at = 0.0
         self._retry_at = 0.0
+        self._leaving = False
         self._slice = 0
         self._slices = 1
         self._news = False
@@ -126,6 +131,8 @@ class Membership:
 
     def note_multicast(self, peer: Peer, channel: int, now: float) -> None:
         """We heard a multicast of this peer; when that is news, it should know soon."""
+        if channel >= MAX_CHANNELS:
+            return
         if now - peer.heard.get(channel, float("-inf")) > self.lately_s(now):
             self._crowd += not peer.heard
             self.speak_soon(now)
@@ -136,7 +143,7 @@ class Membership:
         context = self._context
         timeout_s = self._detector.timeout_s(self.beacon_interval_s(now))
         for netid, life, age_ds, left, segment in entries:
-            if netid == context.local or (netid.is_loopback and not sender.is_loopback):
+            if netid == context.local or not netid.may_come_from(sender):
                 continue
             heard_at = now - age_ds / 10
             peer = context.peers.get(netid)
@@ -176,6 +183,8 @@ class Membership:
 
     def tick(self, now: float) -> None:
         """Do what is due."""
+        if self._leaving:
+            return  # whoever met us from here on would not hear that we are gone
         self.seeds.tick(now)
         if now >= self._beacon_at:
             self._crowd = 1 + sum(1 for peer in self._context.peers if peer.live and peer.heard)
@@ -189,10 +198,16 @@ class Membership:
             self._retry_at = now + RETRY_FAILED_S * self._context.rng.uniform(0.8, 1.2)
             failed = [peer for peer in self._context.peers if peer.state == FAILED]
             if failed:
-                self._links.connect(self._context.rng.choice(failed).netid)
+                # Half of the tries go to those that failed last: a partition that heals is among
+                # them, while the others are mostly processes that will never be back.
+                failed.sort(key=lambda peer: peer.changed_at)
+                among = failed[-RECENTLY_FAILED:] if self._context.rng.random() < 0.5 else failed
+                self._links.connect(self._context.rng.choice(among).netid)
 
     def next_wakeup(self) -> float:
         """When ``tick`` has something to do."""
+        if self._leaving:
+            return float("inf")
         return min(self._beacon_at, self._retry_at, self.seeds.next_wakeup())
 
     def speak_soon(self, now: float) -> None:
@@ -204,6 +219,9 @@ class Membership:
 
     def greet(self, netid: NetID, now: float) -> None:
         """A connection is up: tell who we are, and all we know, or some of it if it is no news."""
+        if self._leaving:
+            self._links.send(netid, Leave())
+            return
         self._links.send(netid, self._beacon(now))
         others = [peer for peer in self._context.peers if peer.netid != netid]
         peer = self._context.peers.get(netid)
@@ -222,6 +240,7 @@ class Membership:
 
     def leave(self, now: float) -> None:
         """Tell everybody that we go."""
+        self._leaving = True
         for channel in self._channels:
             channel.put(Leave())
         for peer in self._context.peers.live():

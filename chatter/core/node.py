@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from chatter.config import Config
+from chatter.config import MAX_MESSAGE_BYTES, Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
 from chatter.core.context import Context
@@ -28,7 +28,7 @@ from chatter.core.store import Store
 from chatter.core.transforms import Transforms
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import BroadcastID, NetID, make_life
-from chatter.wire.frame import MAX_ROUTING_BYTES, Sender, encode_body
+from chatter.wire.frame import Sender, encode_body
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import sort_netids
 from chatter.wire.records import (
@@ -128,11 +128,18 @@ class Node:
 
     def pending(self) -> bool:
         """Whether anything waits to be sent."""
-        return bool(self._context.udp) or self._links.pending() or self._channels.pending()
+        return (
+            bool(self._context.udp)
+            or self._links.pending()
+            or self._channels.pending()
+            or bool(self._transforms)
+        )
 
-    def room(self) -> int:
-        """Bytes that our own queues still take: the least of all groups."""
-        return min((one.outbox.room() for one in self._channels), default=MAX_ROUTING_BYTES)
+    def room(self, now: float) -> int:
+        """Bytes that our own queues still take: the least of all groups and of the peers that are
+        taking something. Who takes nothing is not waited for."""
+        rooms = (one.outbox.room() for one in self._channels)
+        return min([self._links.room(now), *rooms])
 
     # Life cycle and time
 
@@ -360,6 +367,8 @@ class Node:
         assert hello is not None
         if netid == self.local:
             raise OurName("a connection with our own address")
+        if netid.is_group:
+            raise NotOurBusiness("a group's address where a node's should be")
         if netid.is_loopback and not from_loopback:
             raise NotOurBusiness("a loopback address from another host")
         if hello.known_epoch > self.epoch:
@@ -425,13 +434,21 @@ class Node:
         self, gossip: Gossip, sender: NetID, by_multicast: bool, now: float
     ) -> None:
         counts = self._context.counts
+        if len(gossip.payload) > MAX_MESSAGE_BYTES:
+            # No version of ours sends it, and with a list beside it no frame of ours would hold it.
+            counts["dropped_too_large"] += 1
+            return
         if by_multicast:
             if not gossip.to_everyone and self.local not in gossip.distribution:
                 counts["gossip_overheard"] += 1
                 return
             serve: tuple[NetID, ...] = ()
         else:
-            serve = tuple(netid for netid in gossip.distribution if netid != self.local)
+            serve = tuple(
+                netid
+                for netid in gossip.distribution
+                if netid != self.local and netid.may_come_from(sender)
+            )
         counts["gossip_received"] += 1
         if gossip.id.origin == self.local:
             counts["gossip_own"] += 1
@@ -460,7 +477,8 @@ class Node:
         if isinstance(record, Beacon):
             peer.segment = record.segment
         elif isinstance(record, SeenIds):
-            self._context.peers.note_seen_ids(netid, record.heard, record.complete, now)
+            heard = [one for one in record.heard if one[0] < len(self._channels)]
+            self._context.peers.note_seen_ids(netid, heard, record.complete, now)
         elif isinstance(record, OtherIds):
             self._membership.note_others(netid, record.entries, now)
         elif isinstance(record, Probe):

@@ -77,9 +77,16 @@ class PeerDB:
         return [peer for peer in self._peers.values() if peer.live]
 
     def add(self, peer: Peer) -> bool:
-        """Keep a new peer; False if the table is full or it is ourselves."""
-        if peer.netid == self._local or len(self._peers) >= MAX_PEERS:
+        """Keep a new peer; False if it is ourselves, or the table is full of live ones."""
+        if peer.netid == self._local:
             return False
+        if len(self._peers) >= MAX_PEERS:
+            gone = [one for one in self._peers.values() if not one.live]
+            if not gone:
+                return False
+            # In one go, as looking for the oldest takes the whole table.
+            for one in sorted(gone, key=lambda one: one.changed_at)[: MAX_PEERS // 16]:
+                del self._peers[one.netid]
         self._peers[peer.netid] = peer
         return True
 

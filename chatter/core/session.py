@@ -86,6 +86,8 @@ class Session:
         self.hello: Hello | None = None
         """What the other side said of itself."""
         self.used_at = 0.0
+        self.spoke = False
+        """Whether our first frame is out: the one by which a client proves itself."""
         self.failure: FrameError | None = None
         """What was wrong behind the frames that ``receive`` returned last, if anything was."""
         self._known_epoch = known_epoch
@@ -166,10 +168,9 @@ class Session:
             raise Replayed("an answer to somebody else's hello")
         self.netid, self.life, self.hello = body.sender.netid, header.life, hello
         self._derive_keys(hello.challenge)
-        # The hello authenticated, and the frame that proves a client may be as large as any.
-        self._reader.limit = MAX_FRAME_BYTES
         if self.client:
             self.state = State.PROVEN  # the echo proved the server
+            self._reader.limit = MAX_FRAME_BYTES
         else:
             known = self._known_epoch(self.netid)
             self._say_hello(self._our_hello._replace(echo=hello.challenge, known_epoch=known))
@@ -198,4 +199,5 @@ class Session:
         self._expected_counter += 1
         body = decode_body(opened)
         self.state = State.PROVEN
+        self._reader.limit = MAX_FRAME_BYTES
         return body

@@ -37,6 +37,9 @@ class Transforms:
             del self._held[gossip.id]
         return overdue
 
+    def __bool__(self) -> bool:
+        return bool(self._held)
+
     def next_wakeup(self) -> float:
         """When one has waited long enough."""
         return min((deadline for deadline, _ in self._held.values()), default=float("inf"))

@@ -102,6 +102,7 @@ class Connection:
                     self.busy = True
                     sock.sendall(data)
                     self.busy = False
+                    shell.room.set()
                 if self._ending:
                     sock.shutdown(socket.SHUT_WR)
                     sleep(

@@ -13,7 +13,8 @@ from chatter.net.shell import Shell
 from chatter.net.sockets import tune_stream
 
 # Connections that have not proven themselves, at a time: each may hold 512 bytes and a greenlet for
-# a few seconds. With more the newest is refused, so those that are about to prove themselves can.
+# a few seconds. With more the oldest is cut off: a member proves itself within a round trip, so a
+# stranger that keeps opening connections ends only its own.
 MAX_UNPROVEN = 256
 
 # After an error such as "too many open files", which does not go away by trying harder.
@@ -37,11 +38,10 @@ def run_listener(shell: Shell, listener: socket.socket) -> None:
             sleep(PAUSE_S)
             continue
         warned = False
-        unproven = sum(1 for session in shell.connections if not session.proven)
-        if unproven >= MAX_UNPROVEN:
-            shell.node.counts["connections_refused"] += 1
-            sock.close()
-            continue
+        unproven = [one for one in shell.connections if not one.proven and not one.client]
+        if len(unproven) >= MAX_UNPROVEN:
+            shell.node.counts["connections_cut_off"] += 1
+            shell.connections.pop(unproven[0]).socket.close()
         try:
             tune_stream(sock)
         except OSError:

@@ -31,6 +31,9 @@ from chatter.net import fork, terminate
 from chatter.net.runtime import Runtime
 from chatter.wire.gossip import MAX_TAG_BYTES
 
+# While waiting for room: how often to look whether a peer has stalled and is not waited for.
+ROOM_STEP_S = 0.1
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 PeerCallback = Callable[[PeerEvent], Any]
 
@@ -231,14 +234,14 @@ class Chatter:
     def _wait_for_room(self, runtime: Runtime, size: int) -> None:
         # The payload and its headers, a little over-counted.
         needed = size + 4096
-        if runtime.node.room() >= needed:
+        if runtime.node.room(time.monotonic()) >= needed:
             return
         if not runtime.in_handler():
             with Timeout(self.config.send_timeout_s, False):
-                while runtime.node.room() < needed and self._runtime is runtime:
+                while runtime.node.room(time.monotonic()) < needed and self._runtime is runtime:
                     runtime.room.clear()
-                    runtime.room.wait()
-        if self._runtime is runtime and runtime.node.room() < needed:
+                    runtime.room.wait(ROOM_STEP_S)  # one that stalls meanwhile does not call
+        if self._runtime is runtime and runtime.node.room(time.monotonic()) < needed:
             raise QueueFull(
                 "the node's own queue is full: the network takes less than is broadcast. Nothing"
                 " was sent; try again, or broadcast less"
@@ -383,4 +386,6 @@ def check_recipients(to: object) -> list[NetID]:
     for netid in recipients:
         if not isinstance(netid, NetID):
             raise ConfigError(f"to: NetIDs, not {netid!r}; NetID.parse('1.2.3.4:29999') makes one")
+        if netid.is_group:
+            raise ConfigError(f"to: {netid} is a group; name nodes, or None for everybody")
     return recipients

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chatter.core.channels import ChannelSpec, MulticastChannels
@@ -40,10 +41,12 @@ class Desk(NamedTuple):
         return found
 
 
-def make_desk(hearing: int = 0, deaf: int = 0) -> Desk:
+LAN, LOOPBACK = ChannelSpec(GROUP, False, 1472), ChannelSpec(GROUP, True, 61_440)
+
+
+def make_desk(hearing: int = 0, deaf: int = 0, specs: Sequence[ChannelSpec] = (LAN,)) -> Desk:
     context = make_context()
-    spec = ChannelSpec(GROUP, False, 1472)
-    membership, _, links, channels = make_membership(context, [spec])
+    membership, _, links, channels = make_membership(context, specs)
     probes = Probes(context, links, Duplicates(), Store())
     for number in range(2, 2 + hearing + deaf):
         hears = {0: 0.0} if number < 2 + hearing else {}
@@ -126,6 +129,18 @@ def test_a_list_and_its_payload_fit_in_a_frame() -> None:
             assert gossip.size_bound() <= MAX_ROUTING_BYTES
     listed = [one for some in branches.values() for gossip in some for one in gossip.distribution]
     assert sorted([*branches, *listed]) == sorted(targets(desk))
+
+
+def test_what_only_loopback_takes_enters_a_segment_by_several_branches() -> None:
+    """No head can multicast it to its own segment, so it must not be left to one of them."""
+    desk = make_desk(deaf=16, specs=[LAN, LOOPBACK])
+    for peer in desk.context.peers:
+        peer.segment = netid(100)
+
+    desk.forwarder.forward(make_gossip(payload=bytes(20_000), hop=0, number=1), targets(desk), 0.0)
+    assert len(desk.branches()) == 5
+    desk.forwarder.forward(make_gossip(hop=0, number=1), targets(desk), 0.0)
+    assert len(desk.branches()) == 1
 
 
 def test_a_gossip_that_has_gone_too_far_stops() -> None:

@@ -7,49 +7,16 @@ import pytest
 from chatter.core import links as links_module
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
-from chatter.core.links import IDLE_AFTER_S, Links
+from chatter.core.links import IDLE_AFTER_S, MAX_OUTBOX_BYTES, STALLED_AFTER_S, Links
 from chatter.core.session import Session, State
-from chatter.ids import NetID
 from chatter.wire.records import Leave, Record
+from tests.core.connections import FakeSession, bring_up
 from tests.core.parts import life, make_context, make_gossip, netid
-
-
-class FakeSession:
-    """A connection that only says who is at its ends, and keeps what it seals."""
-
-    def __init__(self, netid: NetID | None, expected: NetID | None = None) -> None:
-        self.netid = netid
-        self.expected = expected
-        self.client = expected is not None
-        self.life = life(2)
-        self.state = State.EXPECT_HELLO
-        self.used_at = 0.0
-        self.has_handshake_bytes = False
-        self.sealed: list[Record] = []
-
-    @property
-    def proven(self) -> bool:
-        return self.state is State.PROVEN
-
-    def seal(self, records: list[Record]) -> bytes:
-        self.sealed += records
-        return b"sealed"
-
-    def close(self) -> None:
-        self.state = State.CLOSED
 
 
 def make_links() -> tuple[Context, Links]:
     context = make_context()
     return context, Links(context)
-
-
-def bring_up(links: Links, netid: NetID | None, expected: NetID | None = None) -> Session:
-    session = cast(Session, FakeSession(netid, expected))
-    links.opened(session, 0.0)
-    session.state = State.PROVEN
-    links.up(session, 0.0)
-    return session
 
 
 def fetch(links: Links, session: Session) -> list[Record]:
@@ -191,3 +158,28 @@ def test_connections_of_a_life_end_with_it_and_others_stay() -> None:
     links.close(netid(2))
     assert set(context.effects) == {Disconnect(old), Disconnect(new)}
     assert other in list(links.sessions())
+
+
+def test_room_is_that_of_the_fullest_queue_that_moves() -> None:
+    _, links = make_links()
+    assert links.room(0.0) == MAX_OUTBOX_BYTES
+    session = bring_up(links, netid(2), expected=netid(2))
+    links.send(netid(2), make_gossip(1, bytes(1_000_000)))
+    links.send(netid(3), make_gossip(1, bytes(10_000)))
+    full = links.room(0.0)
+    assert full < MAX_OUTBOX_BYTES - 1_000_000
+
+    fetch(links, session)
+    assert links.room(1.0) > full
+
+
+def test_a_stalled_peer_holds_up_no_sender() -> None:
+    _, links = make_links()
+    session = bring_up(links, netid(2), expected=netid(2))
+    for seqno in (1, 2, 3):
+        links.send(netid(2), make_gossip(seqno, bytes(60_000)))
+    while links.bytes_for(session, 0.0) and links.room(0.0) < MAX_OUTBOX_BYTES - 130_000:
+        pass  # one frame is with the connection, and does not come back
+    assert links.room(0.5) < MAX_OUTBOX_BYTES - 50_000
+
+    assert links.room(STALLED_AFTER_S + 0.1) == MAX_OUTBOX_BYTES

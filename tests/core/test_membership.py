@@ -22,6 +22,7 @@ from chatter.wire.records import (
     SeenIds,
 )
 from chatter.wire.seal import Channel, multicast_context, open_frame, read_header
+from tests.core.connections import bring_up
 from tests.core.parts import GROUP, US, life, make_context, make_membership, netid
 
 LAN = ChannelSpec(GROUP, False, 1472)
@@ -392,6 +393,33 @@ def test_a_silent_peer_is_asked_by_datagram_then_by_tcp_then_failed() -> None:
     assert 5 < asked["udp"] < 6.5
     assert 7.5 < asked["tcp"] < 9.7
     assert 10 < asked["failed"] < 11.5
+
+
+def test_who_answers_no_datagram_is_talked_to_over_tcp_from_then_on() -> None:
+    """A firewall that was changed: datagrams passed until now."""
+    desk = make_desk()
+    peer = desk.membership.heard(netid(2), life(2), 0.0)
+    assert peer is not None
+    peer.udp_heard = True
+    bring_up(desk.links, netid(2))
+    desk.membership.tick(0.0)
+    assert [where for where, _ in desk.unicast()] == [netid(2)]
+
+    desk.membership.tick(8.0)
+    desk.unicast()
+    desk.membership.heard(netid(2), life(2), 8.1)  # it answered on the connection
+    desk.membership.tick(9.5)
+
+    assert desk.unicast() == []
+
+
+def test_one_that_failed_is_back_when_it_is_heard() -> None:
+    desk = make_desk()
+    desk.membership.heard(netid(2), life(2), 0.0)
+    desk.membership.tick(11.0)
+    desk.membership.heard(netid(2), life(2), 12.0)
+
+    assert desk.events() == [(netid(2), "alive"), (netid(2), "failed"), (netid(2), "alive")]
 
 
 def test_failed_peers_are_tried_again_one_at_a_time() -> None:

@@ -13,7 +13,7 @@ from chatter.core.session import Session
 from chatter.ids import BroadcastID, NetID, epoch_of
 from chatter.wire import seal
 from chatter.wire.gossip import Gossip
-from chatter.wire.records import Hello, Leave, Probe, Record, Want
+from chatter.wire.records import Hello, Leave, Probe, Record, SeenIds, Want
 from tests.core.parts import GROUP, US, Remote, life, make_config, make_gossip, netid
 
 LAN = ChannelSpec(GROUP, False, 1472)
@@ -102,10 +102,10 @@ def test_ourselves_and_repeated_names_are_left_out() -> None:
 
 def test_a_broadcast_to_nobody_takes_no_room() -> None:
     desk = Desk()
-    before = desk.node.room()
+    before = desk.node.room(0.0)
     broadcast(desk)
 
-    assert desk.node.room() == before  # nobody to send it to
+    assert desk.node.room(0.0) == before  # nobody to send it to
     assert desk.node.counts["broadcasts_to_nobody"] == 1
 
 
@@ -289,6 +289,20 @@ def test_told_of_a_newer_life_a_node_draws_one_above() -> None:
     assert broadcast(desk).seqno == first.seqno == 1
 
 
+def test_told_so_by_who_is_called_over_tcp_too() -> None:
+    """Where no datagram passes, this is the only way to learn it."""
+    client, server = Desk(1, channels=()), Desk(2, channels=())
+    newer = life(50, 1_800_000_000_000)
+    server.node._contacts.prove(US, newer, 0)
+    near, far = client.node.open_session(netid(2), 0.0), server.node.open_session(None, 0.0)
+
+    assert not exchange(client, near, server, far)
+
+    assert client.node.counts["lives_drawn"] == 1
+    assert client.node.epoch > epoch_of(newer)
+    assert server.node.counts["address_clashes"] == 0
+
+
 def test_the_highest_epoch_that_can_be_told_still_has_one_above() -> None:
     from chatter.wire.records import LAST_EPOCH_TO_FOLLOW
 
@@ -310,6 +324,24 @@ def test_connections_end_with_the_life_they_belong_to() -> None:
     client.node._new_life(client.node.epoch)
 
     assert client.effects(Disconnect) == [Disconnect(near)]
+
+
+def test_nobody_is_served_by_multicasts_of_a_life_they_do_not_know_yet() -> None:
+    desk, remote = Desk(), Remote(2)
+    desk.meet(remote)
+    desk.hears(remote.multicast(SeenIds(((0, (US,)),), True)))
+    broadcast(desk)
+    assert desk.effects(MulticastReady)
+    desk.node.start(0.0)
+    desk.node.tick(0.0)
+
+    desk.node._new_life(desk.node.epoch)
+    desk.node.take_effects()
+    broadcast(desk)
+
+    assert not desk.effects(MulticastReady)
+    assert desk.node.counts["gossip_sent"] == 1
+    assert desk.node.next_wakeup() <= 0.0  # the new one is announced at once
 
 
 def test_a_life_that_has_sealed_its_fill_is_followed_by_another(

@@ -32,6 +32,22 @@ def test_a_full_table_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert db.add(make_peer(4))
 
 
+def test_a_newcomer_takes_the_place_of_those_gone_longest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peers, "MAX_PEERS", 32)
+    db = make_db(2)
+    for number in range(3, 34):
+        db.add(make_peer(number, now=float(number), state="failed"))
+
+    assert db.add(make_peer(99))
+
+    left = {peer.netid for peer in db}
+    assert {netid(2), netid(99), netid(33)} <= left
+    assert netid(3) not in left
+    assert len(left) >= 31
+
+
 @pytest.mark.parametrize(
     ("state", "live"), [("alive", True), ("suspect", True), ("failed", False), ("left", False)]
 )

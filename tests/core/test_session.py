@@ -78,15 +78,22 @@ def test_frames_go_both_ways() -> None:
     assert records(client.receive(server.seal([gossip, Leave()]))) == [gossip, Leave()]
 
 
-def test_the_first_frame_of_a_client_may_be_as_large_as_any() -> None:
-    """What was queued while the connection was being opened goes out in one frame."""
+def test_a_client_that_has_not_proven_itself_cannot_make_us_read_a_large_frame() -> None:
+    """Its hello may be a captured one; so its proof is small, and what is large comes after it."""
     client, server = make_session(1, client=True), make_session(2, client=False)
     server.receive(client.handshake_bytes())
     client.receive(server.handshake_bytes())
     gossip = make_gossip(payload=random.Random(1).randbytes(48_000))
 
-    assert records(server.receive(client.seal([gossip]))) == [gossip]
+    proof, large = client.seal([]), client.seal([gossip])
+    assert records(server.receive(proof + large)) == [gossip]
     assert server.failure is None
+
+    client, server = make_session(1, client=True), make_session(2, client=False)
+    server.receive(client.handshake_bytes())
+    client.receive(server.handshake_bytes())
+    server.receive(client.seal([gossip]))
+    assert isinstance(server.failure, TooLarge)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -98,7 +105,7 @@ def test_any_chunking_yields_the_same(seed: int) -> None:
         server.receive(opening[position : position + 1])
     client.receive(server.handshake_bytes())
     gossips = [make_gossip(seqno, rng.randbytes(rng.randrange(3000))) for seqno in range(1, 20)]
-    stream = b"".join(client.seal([gossip]) for gossip in gossips)
+    stream = client.seal([]) + b"".join(client.seal([gossip]) for gossip in gossips)
     got: list[Record] = []
     position = 0
 

@@ -82,7 +82,7 @@ def test_a_head_that_died_behind_a_warm_connection(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_slow_and_lossy_network_is_slow_and_loses_nothing_on_tcp(seed: int) -> None:
     cluster = all_tcp(16, seed, connect_timeout_s=30.0)
-    cluster.network.add(Delay(0.05, jitter_s=0.05), Lose(0.2))
+    cluster.network.add(Delay(0.05, jitter_s=0.05), Lose(0.1))
 
     sent = [cluster.broadcast("a1", body="x" * 2000) for _ in range(10)]
     cluster.run_for(30)

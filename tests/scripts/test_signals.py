@@ -25,9 +25,14 @@ def handlers_as_they_were() -> Iterator[None]:
 def test_a_signal_waits_until_the_start_is_written_down() -> None:
     raise_on_signals()
     started: list[str] = []
-    with pytest.raises(Interrupted), signals_held():
-        os.kill(os.getpid(), signal.SIGTERM)
-        started.append("a node")
+
+    def start() -> None:
+        with signals_held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            started.append("a node")
+
+    with pytest.raises(Interrupted):
+        start()
     assert started == ["a node"]
 
 
