@@ -65,7 +65,10 @@ def test_the_longer_example(tmp_path: Path, environment: dict[str, str]) -> None
     done = start([sys.executable, str(program)], environment)
     stdout, stderr = done.communicate(timeout=60)
     assert (done.returncode, stderr) == (0, "")
-    assert stdout.splitlines()[1] == "[] 2"
+    assert stdout.count("4 bytes from 127.0.0.1:") == 2
+    assert "is meant for 1" in stdout
+    assert re.search(r"^127\.0\.0\.1:\d+ alive$", stdout, re.MULTILINE)
+    assert re.search(r"^127\.0\.0\.1:\d+ left$", stdout, re.MULTILINE)
 
 
 def test_the_two_terminals_without_a_program(environment: dict[str, str]) -> None:

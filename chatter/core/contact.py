@@ -103,6 +103,7 @@ class Contacts:
         self._answered: OrderedDict[bytes, int] = OrderedDict()
         self._waiting: OrderedDict[bytes, list[tuple[bytes, NetID | None, bool]]] = OrderedDict()
         self._waiting_bytes = 0
+        self._groups = (None, *context.config.groups)
         self._allowance = float(CHALLENGES_PER_S)
         self._allowed_at = 0.0
 
@@ -244,7 +245,7 @@ class Contacts:
             return False
         if known is not None:
             self.supersede(known)
-        elif len(self._lives) >= MAX_PEERS:
+        elif len(self._lives) >= MAX_PEERS and not self._make_room():
             return False
         self._lives[netid] = life
         self._proven[life] = (netid, counter)
@@ -323,6 +324,15 @@ class Contacts:
             self._waiting_bytes -= sum(len(one) for one, _, _ in dropped)
             self._context.counts["dropped_unproven_life"] += len(dropped)
 
+    def _make_room(self) -> bool:
+        """Forget some addresses whose nodes are gone; False if there are none."""
+        live = {peer.netid for peer in self._context.peers.live()}
+        gone = [netid for netid in self._lives if netid not in live]
+        # In one go, as looking for them takes the whole table; the longest known first.
+        for netid in gone[: max(1, MAX_PEERS // 16)]:
+            self.forget(netid)
+        return bool(gone)
+
     def _check_netid(self, netid: NetID, from_loopback: bool) -> None:
         if netid == self._context.local:
             raise OurName("a frame in our own name from another life")
@@ -338,7 +348,7 @@ class Contacts:
 
     def _drop(self, life: bytes) -> None:
         self._proven.pop(life, None)
-        for key in [one for one in self._openers if one[1] == life]:
-            del self._openers[key]
+        for group in self._groups:
+            self._openers.pop((group, life), None)
         waited = self._waiting.pop(life, [])
         self._waiting_bytes -= sum(len(frame) for frame, _, _ in waited)

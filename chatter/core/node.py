@@ -126,6 +126,10 @@ class Node:
         """How many peers a broadcast to everyone goes to."""
         return len(self._context.peers.live())
 
+    def unanswered_seeds(self) -> list[NetID]:
+        """The addresses given with ``join`` behind which no live peer is known."""
+        return self._membership.seeds.unanswered()
+
     def pending(self) -> bool:
         """Whether anything waits to be sent."""
         return (

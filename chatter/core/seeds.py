@@ -42,6 +42,14 @@ class Seeds:
         if seed is not None:
             seed.netid, seed.tries = netid, 0
 
+    def unanswered(self) -> list[NetID]:
+        """The seeds behind which no live peer is known."""
+        return [
+            address
+            for address, seed in self._seeds.items()
+            if (peer := self._context.peers.get(seed.netid or address)) is None or not peer.live
+        ]
+
     def tick(self, now: float) -> None:
         """Connect to those that are due and not there."""
         for address, seed in self._seeds.items():

@@ -36,6 +36,7 @@ from chatter.core.node import Node
 from chatter.core.session import Session
 from chatter.errors import ConfigError
 from chatter.ids import BroadcastID, NetID, split_address
+from chatter.net.advice import run_advice
 from chatter.net.interfaces import Interface, default_address, interface_of
 from chatter.net.listener import run_listener
 from chatter.net.multicast import MulticastPort
@@ -129,6 +130,7 @@ class Runtime:
             self.spawn(port.receive)
             self.spawn(port.send)
         self.spawn(self._keep_time)
+        self.spawn(run_advice, self)
         if self.config.join:
             self.spawn(run_seeds, self)
 
@@ -151,10 +153,15 @@ class Runtime:
             self._stopped.wait()
 
     def _flush(self, deadline: float) -> None:
-        self.node.leave(time.monotonic())
-        self.carry_out()
-        while self._busy() and time.monotonic() < deadline:
-            sleep(FLUSH_STEP_S)
+        # First what is queued: a farewell by multicast would overtake what goes by TCP. Half of the
+        # time is kept for the farewell, as a relay may never be without something to send.
+        now = time.monotonic()
+        for until, last_word in ((now + (deadline - now) / 2, False), (deadline, True)):
+            if last_word:
+                self.node.leave(time.monotonic())
+                self.carry_out()
+            while self._busy() and time.monotonic() < until:
+                sleep(FLUSH_STEP_S)
         # The other side ends a connection when it has read all; a close of ours before that could
         # throw away what its system holds.
         for session, connection in list(self.connections.items()):

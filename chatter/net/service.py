@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import logging
@@ -112,7 +113,9 @@ class Chatter:
         if self.config.leave_on_sigterm:
             terminate.leave_on_sigterm(self)
         runtime.spawn(self._call_back, runtime)
-        self._logger.info("= %s is up", runtime.node.local)
+        # A program that just ends, and servers that handle SIGTERM themselves, leave by this.
+        atexit.register(self.stop)
+        self._logger.info("= this node is %s", runtime.node.local)
         return self
 
     def stop(self, timeout: float | None = None) -> None:
@@ -147,7 +150,8 @@ class Chatter:
             self._stopping = None
             # Not before: a SIGTERM during the stop must not cut it short.
             terminate.forget(self)
-        self._logger.info("= %s has left", runtime.node.local)
+        atexit.unregister(self.stop)
+        self._logger.info("= this node, %s, has left", runtime.node.local)
 
     def __enter__(self) -> Chatter:
         return self.start()

@@ -247,14 +247,27 @@ def test_lives_that_never_prove_themselves_keep_nobody_out(
 
 def test_so_many_addresses_and_no_more(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contact, "MAX_PEERS", 2)
+    for number in (2, 3):
+        assert desk.contacts.prove(netid(number), life(number), 0)
+        desk.context.peers.add(make_peer(number))
 
-    assert [desk.contacts.prove(netid(one), life(one), 0) for one in (2, 3, 4)] == [
-        True,
-        True,
-        False,
-    ]
+    assert not desk.contacts.prove(netid(4), life(4), 0)
     desk.contacts.forget(netid(2))
     assert desk.contacts.prove(netid(4), life(4), 0)
+
+
+def test_a_newcomer_takes_the_place_of_one_that_is_gone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contact, "MAX_PEERS", 3)
+    for number, state in ((2, "alive"), (3, "failed"), (4, "alive")):
+        assert desk.contacts.prove(netid(number), life(number), 0)
+        desk.context.peers.add(make_peer(number, state=state))
+
+    assert desk.contacts.prove(netid(5), life(5), 0)
+
+    known = [desk.contacts.life(netid(number)) is not None for number in (2, 3, 4, 5)]
+    assert known == [True, False, True, True]
 
 
 # Whose frames are refused

@@ -110,8 +110,7 @@ def test_a_node_whose_clock_went_back_draws_an_epoch_above(seed: int, groups: bo
     assert back.troubles == []
 
 
-def test_two_nodes_with_one_address_are_reported() -> None:
-    """The younger one holds it; whoever meets the older one again says so."""
+def test_the_younger_of_two_lives_at_one_address_holds_it() -> None:
     cluster = segments(1, 2)
     a1, a2 = cluster["a1"], cluster["a2"]
     older = a2.node.life
