@@ -9,6 +9,7 @@ stays cut off for long is a reset connection.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,7 +31,7 @@ class Path(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Fault:
+class Fault(ABC):
     """Something that happens to packets on some paths."""
 
     kinds: Iterable[str] = field(default=KINDS, kw_only=True)
@@ -55,9 +56,9 @@ class Fault:
             and (self.targets is None or path.target in self.targets)
         )
 
+    @abstractmethod
     def change(self, delays: list[float], rng: random.Random) -> list[float]:
         """The delays, in seconds, after which copies arrive, given those without this fault."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ Nodes are named ``a1``, ``a2`` and so on after their segment; a segment's name s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,16 +61,16 @@ class Stage:
         return {one.netid for one in self.those(name)}
 
 
-class Step:
+class Step(ABC):
     """One thing that happens, or is expected to have happened."""
 
+    @abstractmethod
     def play(self, stage: Stage) -> None:
         """Let it happen.
 
         Raises:
             AssertionError: it was expected, and is not so.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
