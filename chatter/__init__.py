@@ -14,7 +14,7 @@ fail.
 """
 
 from chatter.config import Config
-from chatter.core.effects import PeerEvent
+from chatter.core.effects import Edge, Gap, PeerEvent
 from chatter.core.handlers import Message, MessageHandler
 from chatter.core.membership import Summary as Peer
 from chatter.errors import (
@@ -30,7 +30,8 @@ from chatter.errors import (
 )
 from chatter.ids import BroadcastID, NetID
 from chatter.keys import generate_key
-from chatter.net.service import Chatter, Receipt
+from chatter.net.receipt import Receipt
+from chatter.net.service import Chatter
 
 __version__ = "0.1.0"
 
@@ -41,7 +42,9 @@ __all__ = [
     "Closed",
     "Config",
     "ConfigError",
+    "Edge",
     "FrameError",
+    "Gap",
     "HandlerError",
     "Message",
     "MessageHandler",

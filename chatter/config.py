@@ -20,9 +20,18 @@ DEFAULT_PORT = 29999
 DEFAULT_GROUP = "224.1.1.1"
 DEFAULT_TTL = 4
 
-# Until payloads travel in pieces, one has to fit in a frame of 64 KiB together with its
-# distribution list; the rest of the frame holds a list of about a thousand nodes.
-MAX_MESSAGE_BYTES = 48 * 1024
+# The most that max_message_bytes may be. Payloads that are being put together may take 64 MiB, so
+# at this size two origins can still be heard at the same time.
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+
+DEFAULT_MESSAGE_BYTES = 16 * 1024 * 1024
+
+# What the store holds beside two of the largest payloads: at 128 bytes each, about the last
+# thousand small ones, so that a large one does not push out all that may still be asked for.
+SMALL_STORE_BYTES = 1024 * 1024
+
+# A machine that can spare more for its store is rare; more is a mistake in the unit.
+MAX_STORE_BYTES = 64 * 1024 * 1024 * 1024
 
 # Receivers authenticate the label with every frame, so it is kept to the length of a name.
 MAX_LABEL_BYTES = 64
@@ -70,8 +79,16 @@ class Config:
     label: str = ""
     """Names a cluster among those that share a key: frames with another label do not open."""
 
-    max_message_bytes: int = MAX_MESSAGE_BYTES
-    """The largest encoded payload, 1 to 49,152 bytes."""
+    max_message_bytes: int = DEFAULT_MESSAGE_BYTES
+    """The largest encoded payload, 1 to 33,554,432 bytes (32 MiB). The same in the whole cluster: a
+    node refuses what is above its own."""
+
+    store_bytes: int = 64 * 1024 * 1024
+    """How much of recent broadcasts a node keeps for those who missed them: at least twice
+    ``max_message_bytes`` and 1 MiB, at most 64 GiB."""
+
+    store_age_s: float = 120.0
+    """For how long it keeps them, 1 to 86,400. Who was away for longer is told of a gap."""
 
     beacon_interval_s: float = 1.0
     """Pause between a node's beacons, 0.05 to 60. Grows to n/50 s with n nodes in the segment, so
@@ -86,6 +103,22 @@ class Config:
 
     connect_timeout_s: float = 3.0
     """How long a TCP connect and the first exchange on it may take, 0.05 to 60."""
+
+    repair_timeout_s: float = 10.0
+    """How long a node goes on asking for a broadcast that it missed before it reports a gap, and
+    an ``ordered`` handler waits for it, 0.1 to 3600."""
+
+    confirm_timeout_s: float = 2.0
+    """How long a confirmed broadcast may take until its receipt is settled, where ``broadcast`` is
+    given no ``timeout``, 0.05 to 3600."""
+
+    slow_after_s: float = 1.0
+    """A peer that takes nothing for so long is no longer waited for, 0.05 to 3600. It gets what it
+    missed by repair, or is told of a gap."""
+
+    slow_handler_s: float = 1.0
+    """A handler whose queue stays above its bound for so long loses what comes until it has caught
+    up, 0.05 to 3600. Until then its queue slows down the senders."""
 
     send_timeout_s: float = 5.0
     """How long ``broadcast`` waits for room in the node's own queue before it raises QueueFull,
@@ -197,10 +230,16 @@ class Config:
         for name, low, high in (
             ("multicast_ttl", 0, 255),
             ("max_message_bytes", 1, MAX_MESSAGE_BYTES),
+            ("store_bytes", SMALL_STORE_BYTES, MAX_STORE_BYTES),
+            ("store_age_s", 1.0, 86400.0),
             ("beacon_interval_s", 0.05, 60.0),
             ("failure_timeout_s", 0.1, 86400.0),
             ("evidence_timeout_s", 0.1, 86400.0),
             ("connect_timeout_s", 0.05, 60.0),
+            ("repair_timeout_s", 0.1, 3600.0),
+            ("confirm_timeout_s", 0.05, 3600.0),
+            ("slow_after_s", 0.05, 3600.0),
+            ("slow_handler_s", 0.05, 3600.0),
             ("send_timeout_s", 0.0, 3600.0),
             ("stop_timeout_s", 0.0, 3600.0),
         ):
@@ -216,6 +255,12 @@ class Config:
             raise ConfigError(
                 "failure_timeout_s: at least 3.5 times beacon_interval_s, or a peer fails"
                 " between two of its beacons"
+            )
+        least = 2 * self.max_message_bytes + SMALL_STORE_BYTES
+        if self.store_bytes < least:
+            raise ConfigError(
+                f"store_bytes: at least {least}, twice max_message_bytes and 1 MiB, or one large"
+                " payload pushes out all that others may still ask for"
             )
 
     def _key_texts(self) -> list[str]:

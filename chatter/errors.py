@@ -95,7 +95,8 @@ class HandlerError(ChatterError):
 
 
 class ReceiptUnavailable(ChatterError):
-    """The broadcast was not confirmed, so nobody reports who got it. The broadcast itself went."""
+    """The broadcast was not confirmed, so nobody reports who got it; or it was, and is not settled
+    yet: call ``wait``. The broadcast itself went."""
 
 
 class LifeExhausted(ChatterError):

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from chatter.config import DEFAULT_PORT, MAX_LABEL_BYTES, MAX_MESSAGE_BYTES, Config, bind_address
+from chatter.config import (
+    DEFAULT_MESSAGE_BYTES,
+    DEFAULT_PORT,
+    MAX_LABEL_BYTES,
+    MAX_MESSAGE_BYTES,
+    MAX_STORE_BYTES,
+    Config,
+    bind_address,
+)
 from chatter.errors import ConfigError, MissingKey
 from chatter.ids import NetID
 from chatter.keys import format_key, parse_key
@@ -30,11 +38,17 @@ def config(**fields: Any) -> Config:
 
 NUMBERS: list[tuple[str, float, float, float]] = [
     ("multicast_ttl", 0, 255, 4),
-    ("max_message_bytes", 1, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES),
+    ("max_message_bytes", 1, MAX_MESSAGE_BYTES, DEFAULT_MESSAGE_BYTES),
+    ("store_bytes", 2**20 + 2, MAX_STORE_BYTES, 2**26),
+    ("store_age_s", 1.0, 86400.0, 120.0),
     ("beacon_interval_s", 0.05, 60.0, 1.0),
     ("failure_timeout_s", 0.1, 86400.0, 10.0),
     ("evidence_timeout_s", 0.1, 86400.0, 15.0),
     ("connect_timeout_s", 0.05, 60.0, 3.0),
+    ("repair_timeout_s", 0.1, 3600.0, 10.0),
+    ("confirm_timeout_s", 0.05, 3600.0, 2.0),
+    ("slow_after_s", 0.05, 3600.0, 1.0),
+    ("slow_handler_s", 0.05, 3600.0, 1.0),
     ("send_timeout_s", 0.0, 3600.0, 5.0),
     ("stop_timeout_s", 0.0, 3600.0, 2.0),
 ]
@@ -49,8 +63,12 @@ def test_every_number_is_listed_here() -> None:
 
 @pytest.mark.parametrize(("name", "low", "high", "default"), NUMBERS)
 def test_bounds(name: str, low: float, high: float, default: float) -> None:
-    # Of a beacon's pause and the timeout that has to be longer, only one is looked at here.
+    # Of two settings that bound each other, only one is looked at here.
     others: dict[str, float] = {}
+    if name == "max_message_bytes":
+        others = {"store_bytes": MAX_STORE_BYTES}
+    if name == "store_bytes":
+        others = {"max_message_bytes": 1}
     if name == "beacon_interval_s":
         others = {"failure_timeout_s": 86400.0}
     if name == "failure_timeout_s":
@@ -67,7 +85,7 @@ def test_bounds(name: str, low: float, high: float, default: float) -> None:
             config(**{name: wrong}, **others)
 
 
-@pytest.mark.parametrize("name", ["multicast_ttl", "max_message_bytes"])
+@pytest.mark.parametrize("name", ["multicast_ttl", "max_message_bytes", "store_bytes"])
 def test_counts_are_whole(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name}: a whole number"):
         config(**{name: 2.0})
@@ -77,6 +95,14 @@ def test_a_peer_is_not_failed_between_two_of_its_beacons() -> None:
     assert config(beacon_interval_s=2.0, failure_timeout_s=7.0).failure_timeout_s == 7.0
     with pytest.raises(ConfigError, match=r"failure_timeout_s: at least 3\.5 times"):
         config(beacon_interval_s=2.0, failure_timeout_s=6.9)
+
+
+def test_the_store_holds_two_of_the_largest_payloads() -> None:
+    assert config(max_message_bytes=1000, store_bytes=2**20 + 2000).store_bytes == 2**20 + 2000
+    with pytest.raises(ConfigError, match=r"^store_bytes: at least 1050576"):
+        config(max_message_bytes=1000, store_bytes=2**20 + 1999)
+    with pytest.raises(ConfigError, match=r"^store_bytes: .* twice max_message_bytes"):
+        config(max_message_bytes=MAX_MESSAGE_BYTES)  # the default store is too small for it
 
 
 @pytest.mark.parametrize(

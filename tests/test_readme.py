@@ -67,6 +67,7 @@ def test_the_longer_example(tmp_path: Path, environment: dict[str, str]) -> None
     assert (done.returncode, stderr) == (0, "")
     assert stdout.count("4 bytes from 127.0.0.1:") == 2
     assert "is meant for 1" in stdout
+    assert re.search(r"^delivered to \(NetID\(.*\),\) missing \(\) \(Edge\(", stdout, re.MULTILINE)
     assert re.search(r"^127\.0\.0\.1:\d+ alive$", stdout, re.MULTILINE)
     assert re.search(r"^127\.0\.0\.1:\d+ left$", stdout, re.MULTILINE)
 

@@ -50,5 +50,6 @@ def chatter() -> None:
     Instead of options the environment may say CHATTER_KEY, CHATTER_ADDRESS, CHATTER_PORT,
     CHATTER_MULTICAST_ADDRESS, CHATTER_MULTICAST_PORT and CHATTER_MULTICAST_TTL; an option wins.
 
-    Exit status: 0 done; 1 could not start, or reached nobody; 2 bad options or no key.
+    Exit status: 0 done; 1 could not start, or reached nobody; 2 bad options or no key; 3 reached
+    some and not all, where that was asked for.
     """

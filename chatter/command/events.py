@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chatter import Message, NetID, Peer, PeerEvent
+from chatter import Edge, Gap, Message, NetID, Peer, PeerEvent, Receipt
 
 Event = dict[str, Any]
 
@@ -104,6 +104,47 @@ def sent(seqno: int, time_ns: int) -> Event:
         time_ns: the machine's monotonic clock just before it went.
     """
     return {"event": "sent", "seqno": seqno, "time_ns": time_ns}
+
+
+def receipt(settled: Receipt) -> Event:
+    """Who got a confirmed broadcast, and who served them.
+
+    Args:
+        settled: a receipt that is.
+    """
+    return {
+        "event": "receipt",
+        "seqno": settled.id.seqno,
+        "delivered": [str(netid) for netid in settled.delivered],
+        "missing": [str(netid) for netid in settled.missing],
+        "elapsed_ms": round(settled.elapsed_s * 1000, 1),
+        "edges": [_edge_entry(edge) for edge in settled.edges],
+    }
+
+
+def _edge_entry(edge: Edge) -> dict[str, Any]:
+    return {
+        "server": str(edge.server),
+        "recipient": str(edge.recipient),
+        "hop": edge.hop,
+        "via": "multicast" if edge.multicast else "tcp",
+        "ms": edge.ms,
+    }
+
+
+def gap(lost: Gap) -> Event:
+    """Numbers of broadcasts to everyone that were not dispatched here, and will not be.
+
+    With a `tag` its handler was too slow for them; a sidecar's takes every tag, and is "*".
+    """
+    event: Event = {
+        "event": "gap",
+        "origin": str(lost.origin),
+        "epoch": lost.epoch,
+        "first": lost.first,
+        "last": lost.last,
+    }
+    return event if lost.tag is None else event | {"tag": lost.tag}
 
 
 def stats(counters: Mapping[str, int]) -> Event:

@@ -6,6 +6,7 @@
 | 1 | `NobodyReached` | nobody's; there was no peer to tell or to show |
 | 1 | `Interrupted` | nobody's; SIGINT or SIGTERM came first |
 | 2 | `BadOptions` | the caller's: an option that makes no sense, no key, a bad key |
+| 3 | `SomeMissing` | nobody's; it went out, and not all have said that they have it |
 
 click itself exits with 2 for options it doesn't know.
 """
@@ -35,3 +36,9 @@ class BadOptions(click.ClickException):
     """An option, an environment variable or the key can't be used as given."""
 
     exit_code = 2
+
+
+class SomeMissing(click.ClickException):
+    """A confirmed broadcast went out, and not everybody is known to have it."""
+
+    exit_code = 3

@@ -8,7 +8,7 @@ import click
 import gevent
 from gevent.event import Event
 
-from chatter import Message
+from chatter import Gap, Message
 from chatter.command.failures import CouldNotStart
 from chatter.command.logs import log_to_stderr
 from chatter.command.member import (
@@ -25,7 +25,7 @@ STDOUT = 1
 
 
 class Listener:
-    """Writes the messages it was asked for, and sets `done` after the last.
+    """Writes the messages it was asked for and the gaps, and sets `done` after the last message.
 
     Args:
         tags: those wanted; none means all.
@@ -51,6 +51,10 @@ class Listener:
         if self._left == 0:
             self._done.set()
 
+    def on_gap(self, gap: Gap) -> None:
+        if self._left != 0:
+            self._outlet.write(self._style.gap(gap))
+
 
 @click.command()
 @click.argument("tags", metavar="[TAG]...", nargs=-1)
@@ -67,7 +71,8 @@ def listen(member: MemberOptions, tags: tuple[str, ...], as_json: bool, count: i
         chatter listen hello config --count 1 --json | jq .body
 
     Long bodies are cut for the eye, and what a terminal can't print is spelt out; --json has
-    everything, in the same form as the message events of chatter node --json.
+    everything, in the same form as the message events of chatter node --json. What was missed is
+    printed as a gap, whatever its tag was.
     """
     if sys.stdout is None:
         raise CouldNotStart("stdout is closed; chatter listen has nothing to write to")
@@ -80,6 +85,7 @@ def listen(member: MemberOptions, tags: tuple[str, ...], as_json: bool, count: i
         outlet, JSON_LINES if as_json else READABLE, frozenset(tags), count, leaving
     )
     chatter.on("*")(listener.on_message)
+    chatter.on_gap(listener.on_gap)
     with running(chatter) as address:
         click.echo(f"listening at {address}", err=True)
         watcher = gevent.spawn(leave_when_closed, outlet, leaving)

@@ -49,11 +49,14 @@ def node(member: MemberOptions, as_json: bool) -> None:
         {"broadcast":{"tag":"hello","body":{"text":"world"}},"ref":1}
         {"broadcast":{"tag":"hello","body":42,"to":["192.168.1.10:29999"]}}
         {"broadcast":{"tag":"picture","body_base64":"iVBORw0KGgo="}}
+        {"broadcast":{"tag":"hello","body":42,"confirm":true,"timeout_s":1.5}}
         {"peers":true}   {"stats":true}   {"leave":true}
 
     The first line out is {"event":"ready","address":"ip:port"}; then come the events message, peer,
-    sent, peers, stats and error. A ref comes back in what answers the request. The end of the input
-    leaves, a closed output too; logs go to stderr.
+    gap, sent, receipt, peers, stats and error. A ref comes back in what answers the request. With
+    "confirm" a broadcast is answered by sent, and by receipt once all have answered or timeout_s
+    are over. The end of the input leaves when the receipts are out, a closed output at once; logs
+    go to stderr.
 
     Exit status: 0 after leaving, 1 if it could not start, 2 for bad options or no key.
     """
@@ -69,6 +72,7 @@ def node(member: MemberOptions, as_json: bool) -> None:
     outlet = Outlet(STDOUT)
     narrator = Narrator(chatter, outlet, JSON_LINES if as_json else READABLE)
     helpers = Group()
+    sidecar: Sidecar | None = None
     try:
         with running(chatter) as address:
             helpers.spawn(leave_when_closed, outlet, leaving)
@@ -78,6 +82,8 @@ def node(member: MemberOptions, as_json: bool) -> None:
                 sidecar = Sidecar(chatter, outlet, 2 * config.max_message_bytes)
                 helpers.spawn(sidecar.serve, _stdin(), leaving)
             leaving.wait()
+        if sidecar is not None:
+            sidecar.finish()
     finally:
         helpers.kill()
 

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 
-from chatter import Message, NetID, Peer, PeerEvent
+from chatter import Gap, Message, NetID, Peer, PeerEvent
 
 LONGEST_BODY = 1_000  # characters shown; a screenful, the whole is for `--json`
 PEER_WORDS = {
@@ -61,6 +61,17 @@ def message_line(message: Message, clock: str) -> str:
 def peer_line(event: PeerEvent, clock: str) -> str:
     """What became of a peer."""
     return f"{clock}  {event.address} {PEER_WORDS.get(event.state, event.state)}"
+
+
+def gap_line(gap: Gap, clock: str) -> str:
+    """Which broadcasts were not dispatched here."""
+    if gap.first == gap.last:
+        which = f"broadcast {gap.first} of {gap.origin}"
+    else:
+        which = f"broadcasts {gap.first} to {gap.last} of {gap.origin}"
+    if gap.tag is None:
+        return f"{clock}  lost: {which}"
+    return f"{clock}  lost: {which}, as the handler of {printable(gap.tag)} is behind"
 
 
 def peer_table(peers: Iterable[Peer]) -> list[str]:

@@ -4,6 +4,7 @@
 | --- | --- |
 | `{"broadcast":{"tag":…,"body":…,"to":["ip:port",…]}}` | to those named; null or no `to`: to all |
 | `{"broadcast":{"tag":…,"body_base64":"…"}}` | the same with a body of bytes |
+| `{"broadcast":{…,"confirm":true,"timeout_s":2}}` | the same with a receipt, settled by then |
 | `{"peers":true}` | who is there |
 | `{"stats":true}` | the counters |
 | `{"leave":true}` | say goodbye and end |
@@ -21,10 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from chatter import NetID
+from chatter.net.arguments import MAX_TIMEOUT_S
 
 DEFAULT_TIMEOUT_S = 2.0
 LONGEST_TAG_BYTES = 255
-LONGEST_TIMEOUT_S = 86_400.0  # a day; what is longer is a mistake in the unit
 
 Echo = dict[str, Any]
 """`{"ref": value}` if the request had a ref, else empty: merged into whatever answers it."""
@@ -211,8 +212,8 @@ def _parse_netid(value: Any) -> NetID:
 def _parse_timeout(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRequest(f'"timeout_s" is a number of seconds, not {_kind(value)}')
-    if not 0 < value <= LONGEST_TIMEOUT_S:
-        raise BadRequest(f'"timeout_s" is above 0 and at most {LONGEST_TIMEOUT_S:.0f}')
+    if not 0 < value <= MAX_TIMEOUT_S:
+        raise BadRequest(f'"timeout_s" is above 0 and at most {MAX_TIMEOUT_S:.0f}')
     return float(value)
 
 

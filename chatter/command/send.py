@@ -2,17 +2,20 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
+import gevent
 from gevent.event import Event
 
-from chatter import ChatterError, Closed, NetID, QueueFull
-from chatter.command.failures import BadOptions, NobodyReached
+from chatter import ChatterError, Closed, NetID, QueueFull, Receipt
+from chatter.command.failures import BadOptions, Interrupted, NobodyReached, SomeMissing
 from chatter.command.logs import log_to_stderr
 from chatter.command.member import leave_on_signals, make_chatter, meet, running
 from chatter.command.options import MemberOptions, member_options, visiting_config
 from chatter.command.requests import BadRequest, parse_json, why_no_tag
+from chatter.net.arguments import MAX_TIMEOUT_S
 
 
 def _parse_to(
@@ -45,6 +48,14 @@ def _parse_to(
     show_default=True,
     help="Wait at most this long to meet the others.",
 )
+@click.option("--confirm", is_flag=True, help="Have everybody answer, and say who did not.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True, max=MAX_TIMEOUT_S),
+    help="With --confirm: wait at most this long for answers.  [default: 2]",
+)
 @member_options
 def send(
     member: MemberOptions,
@@ -53,6 +64,8 @@ def send(
     text: bool,
     to: tuple[NetID, ...],
     wait_s: float,
+    confirm: bool,
+    timeout_s: float | None,
 ) -> None:
     """Broadcast one message with TAG and BODY.
 
@@ -65,10 +78,17 @@ def send(
         chatter send --text announce "back in five minutes"
         git log -1 --format=%s | chatter send --text deployed -
         chatter send reload --to 192.168.1.10:29999
+        chatter send reload --confirm --timeout 5
 
-    Exit status: 0 if it went to somebody, 1 if nobody was met or it could not start, 2 for bad
-    options.
+    With --confirm it also prints a line "delivered IP:PORT" for each node that answered, and
+    "missing IP:PORT" for each that did not in time, or was not met. A missing one may have it all
+    the same, as an answer can be lost too.
+
+    Exit status: 0 if it went to somebody, and with --confirm if nobody is missing; 1 if nobody was
+    met or it could not start; 2 for bad options; 3 with --confirm if somebody is missing.
     """
+    if timeout_s is not None and not confirm:
+        raise click.UsageError("--timeout needs --confirm.")
     reason = why_no_tag(tag)
     if reason is not None:
         raise BadOptions(f"the tag: {reason}")
@@ -85,14 +105,52 @@ def send(
             raise NobodyReached(_nobody(to, wait_s))
         try:
             # Without --to it goes to everybody, those that we have not met ourselves too.
-            receipt = chatter.broadcast(tag, message, to=targets if to else None)
+            receipt = chatter.broadcast(
+                tag, message, to=targets if to else None, confirm=confirm, timeout=timeout_s
+            )
         except (QueueFull, Closed) as error:
             raise NobodyReached(str(error)) from None
         except ChatterError as error:
             raise BadOptions(str(error)) from None
+        if confirm:
+            wait_for_answers(receipt, leaving)
     click.echo(f"sent to {receipt.recipients} {'node' if receipt.recipients == 1 else 'nodes'}")
     if absent:
         click.echo(f"not met within {wait_s:g} s: {', '.join(map(str, absent))}", err=True)
+    if confirm:
+        show_receipt(receipt, absent)
+
+
+def wait_for_answers(receipt: Receipt, leaving: Event) -> None:
+    """Until the receipt is settled.
+
+    Raises:
+        Interrupted: `leaving` was set before that.
+    """
+    waiter = gevent.spawn(receipt.wait)
+    gevent.wait([waiter, leaving], count=1)
+    if not receipt.settled:
+        waiter.kill()
+        raise Interrupted("interrupted before all had answered; it was sent")
+
+
+def show_receipt(receipt: Receipt, absent: Sequence[NetID]) -> None:
+    """Print who got it and who didn't.
+
+    Args:
+        absent: who was named, but not even met.
+
+    Raises:
+        SomeMissing: if there is anybody to name.
+    """
+    missing = [*receipt.missing, *absent]
+    for netid in receipt.delivered:
+        click.echo(f"delivered {netid}")
+    for netid in missing:
+        click.echo(f"missing {netid}")
+    if missing:
+        total = receipt.recipients + len(absent)
+        raise SomeMissing(f"{len(missing)} of {total} did not say that they have it")
 
 
 def parse_body(argument: str | None, *, as_text: bool) -> Any:

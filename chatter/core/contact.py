@@ -214,16 +214,33 @@ class Contacts:
         self._allowance -= 1
         random = self._context.random_bytes(CHALLENGE_BYTES)
         self._remember_challenge(netid, random, now)
-        self._context.udp.put(netid, life, [self.own_hello(netid, challenge=random)])
+        self._context.udp.put(netid, life, [self.own_hello(netid, challenge=random, life=life)])
         return True
 
     def own_hello(
-        self, netid: NetID | None, *, challenge: bytes | None = None, echo: bytes | None = None
+        self,
+        netid: NetID | None,
+        *,
+        challenge: bytes | None = None,
+        echo: bytes | None = None,
+        life: bytes | None = None,
     ) -> Hello:
-        """What to say of ourselves to this NetID."""
+        """What to say of ourselves to this NetID, and to the life there if it is known."""
         known = 0 if netid is None else self.known_epoch(netid)
+        since = self._context.since if netid is None else self.since(netid, life)
         counter = self._context.identity.nonce.value
-        return Hello(challenge, echo, counter, known, self._context.buffer)
+        return Hello(challenge, echo, counter, known, self._context.buffer, since)
+
+    def since(self, netid: NetID, life: bytes | None = None) -> int:
+        """Our number when we admitted the node at this address, or now if we have not yet.
+
+        Args:
+            life: who is there; None if that is not known.
+        """
+        peer = self._context.peers.get(netid)
+        if peer is None:
+            return self._context.since
+        return peer.since if life in (None, peer.life) else self._context.number
 
     def known_epoch(self, netid: NetID) -> int:
         """The newest epoch that was seen at this address, 0 if none was."""
@@ -303,7 +320,7 @@ class Contacts:
             else:
                 ask = self._context.random_bytes(CHALLENGE_BYTES)
                 self._remember_challenge(netid, ask, now)
-        reply = self.own_hello(netid, challenge=ask, echo=hello.challenge)
+        reply = self.own_hello(netid, challenge=ask, echo=hello.challenge, life=life)
         self._context.udp.put(netid, life, [reply])
 
     def _remember_challenge(self, netid: NetID, random: bytes, now: float) -> None:

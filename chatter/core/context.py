@@ -34,8 +34,17 @@ class Context:
     """Unicast datagrams to send."""
     buffer: int
     """Bytes of receive buffer that the operating system granted us."""
+    number: int = 0
+    """The number of our last broadcast to everyone in this life."""
+    young: bool = True
+    """Whether we have only just started: whoever we meet was most likely there before."""
     effects: list[Effect] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def since(self) -> int:
+        """The number above which our broadcasts are for a peer that we meet now."""
+        return 0 if self.young else self.number
 
     def evidence_timeout_s(self, beacon_interval_s: float) -> float:
         """How long evidence about multicast holds."""

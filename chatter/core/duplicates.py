@@ -7,17 +7,10 @@ never seen; it is told apart as *too late*, because that one is a loss.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from enum import Enum
-
-from chatter.ids import BroadcastID, NetID
 
 # How far copies of one origin's broadcasts may overtake each other: a second of 65,536 messages.
 WINDOW = 65536
-
-# Origins' lives that are remembered. A process restarted every minute for two days makes 2,880; the
-# least recently heard goes first. Each costs 8 KiB while it has gaps, next to nothing else.
-MAX_LIVES = 4096
 
 
 class Verdict(Enum):
@@ -38,6 +31,11 @@ class SeqnoWindow:
         self._forced = 0  # ... of which up to here only because the window had to move on
         self._top = 0
         self._bits: bytearray | None = None  # allocated at the first gap
+
+    @property
+    def top(self) -> int:
+        """The highest seqno that was taken."""
+        return self._top
 
     def take(self, seqno: int) -> Verdict:
         """Take a seqno if it is new."""
@@ -90,28 +88,3 @@ class SeqnoWindow:
                 self._clear(seqno)
         self._floor = self._forced = floor
         self._top = max(self._top, floor)
-
-
-class Duplicates:
-    """Which broadcasts of which origins' lives were taken."""
-
-    def __init__(self) -> None:
-        self._windows: OrderedDict[tuple[NetID, int], SeqnoWindow] = OrderedDict()
-
-    def take(self, broadcast: BroadcastID) -> Verdict:
-        """Take a broadcast if it is new."""
-        origin, epoch, seqno = broadcast
-        window = self._windows.get((origin, epoch))
-        if window is None:
-            window = self._windows[origin, epoch] = SeqnoWindow()
-            if len(self._windows) > MAX_LIVES:
-                self._windows.popitem(last=False)
-        else:
-            self._windows.move_to_end((origin, epoch))
-        return window.take(seqno)
-
-    def seen(self, broadcast: BroadcastID) -> bool:
-        """Whether it needs not be sent to us again; changes nothing."""
-        origin, epoch, seqno = broadcast
-        window = self._windows.get((origin, epoch))
-        return window is not None and window.look(seqno) is not Verdict.NEW

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chatter.ids import NetID
+from chatter.ids import BroadcastID, NetID
 from chatter.wire.gossip import Gossip
 
 if TYPE_CHECKING:
@@ -62,6 +62,48 @@ class PeerEvent(NamedTuple):
     """``alive``, ``suspect``, ``failed`` or ``left``."""
 
 
+class Gap(NamedTuple):
+    """Broadcasts to everyone that were not dispatched here, and will not be."""
+
+    origin: NetID
+    epoch: int
+    first: int
+    """The first of the origin's numbers that are missing."""
+    last: int
+    tag: str | None = None
+    """Whose handler was too slow for them, or had to keep the order; None: they never came."""
+
+
+class Edge(NamedTuple):
+    """One step of a confirmed broadcast: who served whom."""
+
+    server: NetID
+    recipient: NetID
+    hop: int
+    """1 straight from the origin."""
+    multicast: bool
+    """By multicast, or else by TCP."""
+    ms: int
+    """Milliseconds from the server's sending to the recipient's answer, by the server's clock."""
+
+
+class Outcome(NamedTuple):
+    """What became of a confirmed broadcast."""
+
+    delivered: tuple[NetID, ...]
+    """Who answered that it accepted the broadcast."""
+    missing: tuple[NetID, ...]
+    """Who is not known to have it."""
+    edges: tuple[Edge, ...]
+
+
+class Settled(NamedTuple):
+    """Everybody answered for a confirmed broadcast, or the time for that is over."""
+
+    id: BroadcastID
+    outcome: Outcome
+
+
 class Trouble(NamedTuple):
     """Something an operator can act on."""
 
@@ -69,5 +111,14 @@ class Trouble(NamedTuple):
 
 
 Effect = (
-    MulticastReady | UdpReady | SessionReady | Connect | Disconnect | Deliver | PeerEvent | Trouble
+    MulticastReady
+    | UdpReady
+    | SessionReady
+    | Connect
+    | Disconnect
+    | Deliver
+    | PeerEvent
+    | Gap
+    | Settled
+    | Trouble
 )

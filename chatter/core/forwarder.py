@@ -1,25 +1,39 @@
 """Sends a gossip on: plans the way to its targets, and queues what the plan says.
 
-What cannot take its part, because nobody answers there or its queue is full, is planned around.
+What cannot take its part, because nobody answers there, it falls silent or its queue is full, is
+planned around: those it should have served get other heads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chatter.core.channels import MulticastChannels
 from chatter.core.context import Context
+from chatter.core.duties import Duties, Duty
+from chatter.core.effects import MulticastReady
+from chatter.core.handover import Handover
+from chatter.core.large import Bodies
 from chatter.core.links import Links
 from chatter.core.membership import Membership
-from chatter.core.planner import Branch, Knowledge, plan, split_branch
+from chatter.core.notices import Notices
+from chatter.core.planner import Branch, Knowledge, Plan, plan, split_branch
 from chatter.core.probes import Probes
+from chatter.core.receipts import Receipts
 from chatter.ids import NetID
 from chatter.wire.frame import MAX_ROUTING_BYTES
 from chatter.wire.gossip import MAX_HOPS, Gossip
-from chatter.wire.records import Record
 
-# A node that could not be reached heads no branch for so long.
+# A node that could not be reached heads no branch for so long; one that fell silent, for longer,
+# unless it is heard on a connection before.
 DOUBTFUL_S = 5.0
+SILENT_DOUBTFUL_S = 30.0
+
+# A connection that ends with a gossip under way is tried so often again for the same.
+MAX_TRIES = 3
+
+# Each relay has so much of the time that is left, so that it answers before it is given up.
+_TIME_SHARE = 0.8
 
 # Of a datagram, so much may go to the list of those who shall take it: the payload has to fit too.
 _LIST_SHARE = 4
@@ -29,7 +43,7 @@ _LISTED_NETID_BYTES = 28
 
 
 class Forwarder:
-    """Knows the ways out of a node."""
+    """Knows the ways out of a node, and answers for those it chose."""
 
     def __init__(
         self,
@@ -38,41 +52,116 @@ class Forwarder:
         links: Links,
         membership: Membership,
         probes: Probes,
+        receipts: Receipts,
+        notices: Notices,
+        bodies: Bodies,
     ) -> None:
         self._context = context
         self._channels = channels
         self._links = links
         self._membership = membership
         self._probes = probes
+        self._notices = notices
+        self._bodies = bodies
+        self.duties = Duties(context, links, receipts, self._hand_over_again)
 
-    def forward(self, gossip: Gossip, targets: Sequence[NetID], now: float) -> None:
-        """Send a gossip, as it came to us, on to the targets."""
+    def forward(
+        self, gossip: Gossip, targets: Sequence[NetID], now: float, duty: Duty | None = None
+    ) -> None:
+        """Send a gossip, as it came to us, on to the targets.
+
+        Args:
+            duty: what it is a part of. None: one is opened if somebody has to be answered for.
+        """
         if not targets:
             return
         if gossip.hop >= MAX_HOPS:
             self._context.counts["hops_exhausted"] += 1
             return
-        handed_on = gossip._replace(hop=gossip.hop + 1, distribution=())
-        listed = 0 if handed_on.to_everyone else _LISTED_NETID_BYTES
-        channels = self._channels.fitting(handed_on.size_bound() + listed)
-        planned = plan(
-            targets,
-            self._knowledge(now),
-            self._context.rng,
-            channels=channels,
-            whole=self._channels.whole_segment(channels),
-        )
-        most = max(1, (MAX_ROUTING_BYTES - handed_on.size_bound() - 64) // _LISTED_NETID_BYTES)
+        planned = self._plan(gossip, targets, now)
+        if duty is None and (
+            gossip.confirm_ms
+            or not gossip.to_everyone
+            or any(branch.rest for branch in planned.branches)
+        ):
+            duty = self.duties.open(gossip, now)
+        handed_on = self._handed_on(gossip, duty, now)
+        most = max(1, (MAX_ROUTING_BYTES - handed_on.size_bound() - 2048) // _LISTED_NETID_BYTES)
         for branch in planned.branches:
             for part in split_branch(branch, most):
-                self._send_branch(handed_on, part, now)
+                self._send_branch(handed_on, part, now, duty)
         # Branches first: those behind them wait the longest, and a multicast wakes a whole segment,
         # which on a busy host competes with the very process that still has heads to serve.
         for channel, members in planned.multicasts:
-            self._multicast(handed_on, channel, members, now)
+            self._multicast(handed_on, channel, members, now, duty)
+
+    def closed(self, sent: Iterable[Handover], unsent: Iterable[Handover], now: float) -> None:
+        """A connection ended: what it carried may have arrived or not, so it is carried again."""
+        for handover in sent:
+            self._plan_around(handover, now)
+            peer = self._context.peers.get(handover.head)
+            again = handover.tries < MAX_TRIES and (peer is None or peer.live)
+            if not again or not self._hand_over(
+                handover.head, handover.gossip, now, handover.duty, handover
+            ):
+                self._lost(handover, now)
+        self.unreachable(unsent, now)
+
+    def unreachable(self, handovers: Iterable[Handover], now: float) -> None:
+        """Nobody answers at these addresses: whom they should have served is planned again."""
+        for handover in handovers:
+            self.doubt(handover.head, now + DOUBTFUL_S)
+            self._plan_around(handover, now)
+            self._lost(handover, now)
+
+    def silent(self, now: float) -> None:
+        """Plan around the heads that owe a sign of life for too long."""
+        for netid, handovers in self._links.silent(now):
+            self._context.counts["heads_silent"] += 1
+            self.doubt(netid, now + SILENT_DOUBTFUL_S)
+            for handover in handovers:
+                self._plan_around(handover, now)
+
+    def doubt(self, netid: NetID, until: float) -> None:
+        """Let this node head nothing for a while."""
+        peer = self._context.peers.get(netid)
+        if peer is not None:
+            peer.doubtful_until = max(peer.doubtful_until, until)
+
+    # The plan
+
+    def _plan(self, gossip: Gossip, targets: Sequence[NetID], now: float) -> Plan:
+        if gossip.large:
+            channels = [one.index for one in self._channels]
+        else:
+            listed = 0 if gossip.to_everyone else _LISTED_NETID_BYTES
+            alone = gossip._replace(distribution=())
+            channels = self._channels.fitting(alone.size_bound() + listed)
+        return plan(
+            targets,
+            self._knowledge(now, ours=not gossip.hop),
+            self._context.rng,
+            channels=channels,
+            whole=self._channels.whole_segment(channels),
+            alone=not gossip.large,
+        )
+
+    def _handed_on(self, gossip: Gossip, duty: Duty | None, now: float) -> Gossip:
+        if not gossip.confirm_ms or duty is None:
+            return gossip._replace(hop=gossip.hop + 1, distribution=())
+        share = _TIME_SHARE if gossip.hop else 1.0
+        left_ms = max(1, int((duty.deadline - now) * 1000 * share))
+        return gossip._replace(hop=gossip.hop + 1, distribution=(), confirm_ms=left_ms)
+
+    # Multicasts
 
     def _multicast(
-        self, gossip: Gossip, channel: int, members: tuple[NetID, ...], now: float
+        self,
+        gossip: Gossip,
+        channel: int,
+        members: tuple[NetID, ...],
+        now: float,
+        duty: Duty | None,
     ) -> None:
         out = self._channels[channel]
         if gossip.to_everyone:
@@ -81,36 +170,108 @@ class Forwarder:
             room = out.budget - gossip.size_bound()
             most = max(1, min(room, out.budget // _LIST_SHARE) // _LISTED_NETID_BYTES)
             parts = [members[start : start + most] for start in range(0, len(members), most)]
+        transfer = None
         for part in parts:
-            if out.put(gossip._replace(distribution=part)):
-                self._context.counts["gossip_multicast"] += 1
+            listed = gossip._replace(distribution=part) if part else gossip
+            queued = True
+            if gossip.large:
+                transfer = self._bodies.transfer(listed)
+                if transfer is not None:
+                    out.add_transfer(transfer)
+                    arriving = self._bodies.arriving.get(gossip.id)
+                    if arriving is not None:
+                        arriving.ways[MulticastReady(channel)] = None
             else:
-                self._context.counts["outbox_full"] += 1
-        self._probes.ask(channel, gossip.id, members, now)
+                queued = out.put_gossip(listed)
+            self._context.counts["gossip_multicast" if queued else "outbox_full"] += 1
+            if duty is not None and duty.insists:
+                self.duties.listen(duty, part or members, transfer, now)
+        self._notices.sent(channel, gossip, now)
+        # Not behind a queue: the question would come first, and be a false alarm.
+        if not gossip.large and out.outbox.bytes <= out.budget:
+            self._probes.ask(channel, gossip.id, members, now)
 
-    def _send_branch(self, gossip: Gossip, branch: Branch, now: float) -> None:
-        if self._links.send(branch.head, gossip._replace(distribution=branch.rest)):
-            self._context.counts["gossip_sent"] += 1
+    # Branches
+
+    def _send_branch(self, gossip: Gossip, branch: Branch, now: float, duty: Duty | None) -> None:
+        handed = gossip._replace(distribution=branch.rest) if branch.rest else gossip
+        if self._hand_over(branch.head, handed, now, duty):
             return
         # The head is slow, or there are too many links: its branch must not wait for it.
         self._context.counts["outbox_full"] += 1
-        self._doubt(branch.head, now)
-        self.forward(gossip._replace(hop=gossip.hop - 1), branch.rest, now)
+        self.doubt(branch.head, now + DOUBTFUL_S)
+        self.forward(gossip._replace(hop=gossip.hop - 1), branch.rest, now, duty)
+        if duty is not None:
+            self.duties.retry(duty, branch.head, now)
 
-    def find_another_way(self, netid: NetID, records: Sequence[Record], now: float) -> None:
-        """A head cannot be reached: whom it should have served is planned again without it."""
-        self._doubt(netid, now)
-        for record in records:
-            if isinstance(record, Gossip):
-                self._context.counts["gossip_undeliverable"] += 1
-                self.forward(record._replace(hop=record.hop - 1), record.distribution, now)
+    def _hand_over(
+        self,
+        head: NetID,
+        gossip: Gossip,
+        now: float,
+        duty: Duty | None,
+        former: Handover | None = None,
+    ) -> bool:
+        transfer = None
+        if gossip.large and not gossip.pull:
+            transfer = self._bodies.transfer(gossip)
+            arriving = self._bodies.arriving.get(gossip.id)
+            if arriving is not None:
+                arriving.heads[head] = None
+        handover = Handover(head, gossip, duty, now, transfer)
+        if former is not None:
+            handover.tries = former.tries + 1
+            handover.accepted = former.accepted
+        if not self._links.hand_over(handover, now):
+            return False
+        self._context.counts["gossip_sent"] += 1
+        if duty is not None:
+            duty.heads[handover] = None
+            if former is not None:
+                duty.heads.pop(former, None)
+        return True
 
-    def _doubt(self, netid: NetID, now: float) -> None:
-        peer = self._context.peers.get(netid)
-        if peer is not None:
-            peer.doubtful_until = now + DOUBTFUL_S
+    def answer(self, netid: NetID, gossip: Gossip, now: float) -> bool:
+        """Send a broadcast that we have to a node that lacks it; False if there is no room."""
+        duty = self.duties.unheard(netid, gossip.id)
+        gossip = gossip._replace(hop=min(MAX_HOPS, gossip.hop + 1), distribution=())
+        if gossip.large:
+            # It says what it has of it, and gets the rest.
+            gossip = gossip._replace(payload=b"", pull=True)
+        left_ms = 0
+        if duty is not None and duty.confirmed:
+            left_ms = max(1, int((duty.deadline - now) * 1000))
+        return self._hand_over(netid, gossip._replace(confirm_ms=left_ms), now, duty)
 
-    def _knowledge(self, now: float) -> Knowledge:
+    def _plan_around(self, handover: Handover, now: float) -> None:
+        """Serve the branch of a head by others. The head keeps what it has been given."""
+        rest = handover.gossip.distribution
+        if not rest:
+            return
+        self._context.counts["branches_replanned"] += 1
+        handover.gossip = handover.gossip._replace(distribution=(), pull=handover.gossip.large)
+        gossip = handover.gossip._replace(hop=handover.gossip.hop - 1, pull=False)
+        self.forward(gossip, rest, now, handover.duty)
+
+    def _lost(self, handover: Handover, now: float) -> None:
+        """A head did not get its own copy: it is tried later, or left to repair by number."""
+        duty = handover.duty
+        if duty is None:
+            self._context.counts["gossip_undeliverable"] += 1
+            return
+        duty.heads.pop(handover, None)
+        self.duties.retry(duty, handover.head, now)
+        self.duties.check(duty, now)
+
+    def _hand_over_again(self, duty: Duty, heads: Sequence[NetID], now: float) -> None:
+        gossip = self._handed_on(duty.gossip, duty, now)
+        if gossip.large:
+            gossip = gossip._replace(pull=True)
+        for head in heads:
+            if not self._hand_over(head, gossip, now, duty):
+                self.duties.retry(duty, head, now)
+
+    def _knowledge(self, now: float, *, ours: bool) -> Knowledge:
         peers = self._context.peers
         within_s = self._membership.evidence_timeout_s(now)
 
@@ -129,6 +290,10 @@ class Forwarder:
             if netid.is_loopback and not self._context.local.is_loopback:
                 return True  # on this host; a head elsewhere would look for it on its own
             peer = peers.get(netid)
-            return peer is not None and (not peer.live or peer.doubtful_until > now)
+            if peer is None:
+                # Of an address that our own caller named perhaps nothing is there, and nobody shall
+                # wait for that. One that we are asked to serve may be known to who asked.
+                return ours
+            return not peer.live or peer.doubtful_until > now
 
         return Knowledge(hears, segment, self._links.warm, doubtful, self._membership.segments)

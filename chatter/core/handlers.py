@@ -65,6 +65,9 @@ class MessageHandler:
     tells how much the two have in common."""
     with_message: bool = False
     """Whether ``dispatch`` takes the Message as a second argument."""
+    ordered: bool = False
+    """First in, first out for each origin: a broadcast waits for those before it, at most
+    ``repair_timeout_s``; what is still missing then is a gap."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.tag, str) or not 0 < len(self.tag.encode()) <= MAX_TAG_BYTES:
@@ -74,6 +77,10 @@ class MessageHandler:
         for name in ("extract_netids", "encode_with", "decode_with", "dispatch"):
             if not callable(getattr(self, name)):
                 raise ConfigError(f"{name}: a function, not {getattr(self, name)!r}")
+        if self.ordered and self.transforms:
+            # Each hop sends on what its handler made of the body, when it is done; to hold one back
+            # for those before it would hold back everybody behind this hop.
+            raise ConfigError("ordered: not together with transforms")
 
 
 class Codec(NamedTuple):
@@ -104,11 +111,12 @@ def codec_handler(
     with_message: bool = True,
     transforms: bool = False,
     compress: bool = True,
+    ordered: bool = False,
 ) -> MessageHandler:
     """A handler whose bodies are JSON or plain bytes.
 
     Raises:
-        ConfigError: no such codec.
+        ConfigError: no such codec, or ``ordered`` together with ``transforms``.
     """
     if codec not in BUILT_IN:
         raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
@@ -123,6 +131,7 @@ def codec_handler(
         transforms,
         compress,
         with_message,
+        ordered,
     )
 
 

@@ -1,27 +1,28 @@
 """What goes to one peer over TCP: a queue, and the connection that empties it, if one is up.
 
 A connection serves both ways whoever opened it. With nothing up, the first record asks the shell to
-connect; what a failed connection leaves behind goes back to whoever can find another way.
+connect. Of each gossip that was handed to a peer we keep that it was, until the peer says done:
+what a failed connection, or a peer that falls silent, leaves undone goes back to whoever can find
+another way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
-from chatter.core.outbox import Outbox
+from chatter.core.handover import Handover
+from chatter.core.outbox import RECORD_HEAD_BYTES, Outbox
 from chatter.core.session import Session
+from chatter.core.transfer import Transfer
 from chatter.ids import NetID
 from chatter.wire.frame import MAX_ROUTING_BYTES
-from chatter.wire.records import Record
+from chatter.wire.records import Ack, Record, SessionCredit
 
-# What may wait for one peer: some eighty of the largest messages, so a connection that stalls for
-# a moment loses nothing, and one that stalls for good holds little memory.
+# What may wait for one peer: a second of a fast network, so a connection that stalls for a moment
+# loses nothing, and one that stalls for good holds little memory.
 MAX_OUTBOX_BYTES = 4 * 1024 * 1024
-
-# A peer that takes nothing for so long holds up no sender any more.
-STALLED_AFTER_S = 1.0
 
 # A connection that carried nothing for so long is closed by who opened it.
 IDLE_AFTER_S = 60.0
@@ -30,60 +31,127 @@ IDLE_AFTER_S = 60.0
 # served by heads that are up, until idle ones have ended.
 MAX_LINKS = 4096
 
-# Room for the frame's own table counts besides the records.
-_FRAME_RECORDS_BYTES = MAX_ROUTING_BYTES - 16
+# A head that says nothing for so long, or four times what it usually takes to answer, is planned
+# around; design section 6. One that is up again after all gets twice the time from then on.
+LEAST_PATIENCE_S = 0.15
+MOST_PATIENCE_S = 2.0
+
+# Room for the frame's own table counts, and for a few answers that go along, besides the records.
+_FRAME_RECORDS_BYTES = MAX_ROUTING_BYTES - 1024
+_SPARE_BYTES = 512
 
 
 class Link:
     """The way to one peer."""
 
-    __slots__ = ("connecting", "moved_at", "outbox", "session", "waiting")
+    __slots__ = (
+        "answer_s",
+        "blocked_at",
+        "connecting",
+        "open",
+        "outbox",
+        "patience",
+        "session",
+        "silent_since",
+    )
 
     def __init__(self) -> None:
-        self.waiting = False
-        """Whether something was handed to the connection that it has not come back from."""
-        self.moved_at = float("-inf")
-        """When something was last handed to it."""
         self.outbox = Outbox(MAX_OUTBOX_BYTES)
         self.session: Session | None = None
         self.connecting = False
+        self.blocked_at: float | None = None
+        """Since when something waits here without moving."""
+        self.open: dict[Handover, None] = {}
+        """What was handed to the peer and is not done, queued or sent."""
+        self.silent_since: float | None = None
+        """Since when the peer owes us a sign of life; None if it owes none."""
+        self.answer_s = 0.0
+        """How long it usually takes to answer."""
+        self.patience = 1.0
+
+    @property
+    def patience_s(self) -> float:
+        """How long the peer may be silent while it owes us a sign of life."""
+        return min(MOST_PATIENCE_S, max(LEAST_PATIENCE_S, 4 * self.answer_s) * self.patience)
 
 
 class Links:
-    """The ways to all peers that are spoken to over TCP."""
+    """The ways to all peers that are spoken to over TCP.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        accepting: whether gossips that come can be taken in: if not, senders get no more credit.
+    """
+
+    def __init__(self, context: Context, accepting: Callable[[], bool]) -> None:
         self._context = context
+        self._accepting = accepting
         self._links: dict[NetID, Link] = {}
         self._sessions: dict[Session, None] = {}
         self._up: dict[Session, None] = {}
+        self._answering: dict[Session, None] = {}
+        self._unpaid: dict[Session, None] = {}
+        self._waiting: dict[NetID, Link] = {}
+        self._wakeup = float("inf")
 
     def warm(self, netid: NetID) -> bool:
         """Whether a proven connection to this peer is up."""
         link = self._links.get(netid)
         return link is not None and link.session is not None
 
-    def send(self, netid: NetID, record: Record) -> bool:
-        """Queue a record; False if the peer's queue is full, and then nothing changed."""
+    def answer_s(self, netid: NetID) -> float:
+        """How long this peer usually takes to answer; 0 while that is not known."""
         link = self._links.get(netid)
-        if link is None:
-            if len(self._links) >= MAX_LINKS:
-                return False
-            link = self._links[netid] = Link()
-        if not link.outbox.put(record):
+        return 0.0 if link is None else link.answer_s
+
+    # What is to go out
+
+    def send(self, netid: NetID, record: Record) -> bool:
+        """Queue a control record; False if there is no room, and then nothing changed."""
+        link = self._link(netid)
+        if link is None or not link.outbox.put(record):
             return False
-        if link.session is not None:
-            self._context.effects.append(SessionReady(link.session))
-        else:
-            self.connect(netid)
+        self._wake(netid, link)
         return True
 
+    def hand_over(self, handover: Handover, now: float) -> bool:
+        """Queue a gossip for its head; False if there is no room, and then nothing changed."""
+        netid = handover.head
+        link = self._link(netid)
+        if link is None or not link.outbox.put_gossip(handover.gossip, handover):
+            return False
+        link.open[handover] = None
+        if link.silent_since is None:
+            link.silent_since = now
+            self._waiting[netid] = link
+            self._wakeup = min(self._wakeup, now + link.patience_s)
+        if link.blocked_at is None:
+            link.blocked_at = now
+        self._wake(netid, link)
+        return True
+
+    def add_transfer(self, netid: NetID, transfer: Transfer) -> bool:
+        """Send chunks of a large payload; False if there are too many links."""
+        link = self._link(netid)
+        if link is None:
+            return False
+        link.outbox.add_transfer(transfer)
+        self._wake(netid, link)
+        return True
+
+    def wake(self, netid: NetID) -> None:
+        """Something that waits for this peer can go now."""
+        link = self._links.get(netid)
+        if link is not None and link.session is not None:
+            self._context.effects.append(SessionReady(link.session))
+
     def connect(self, netid: NetID) -> None:
-        """Have a connection opened, unless one is up or being opened."""
-        link = self._links.setdefault(netid, Link())
-        if link.session is None and not link.connecting:
+        """Have a connection opened, unless one is up or being opened, or there are too many."""
+        link = self._link(netid)
+        if link is not None and link.session is None and not link.connecting:
             link.connecting = True
             self._context.effects.append(Connect(netid))
+
+    # Connections
 
     def opened(self, session: Session, now: float) -> None:
         """Watch over a connection whose first exchange begins."""
@@ -104,26 +172,36 @@ class Links:
             # Another name answered for the address we called; what was queued is for this one.
             called = self._links.get(session.expected)
             if called is not None and called.session is None:
-                del self._links[session.expected]
-                for record in called.outbox.drain():
+                records, handovers = called.outbox.drain()
+                self._drop(session.expected)
+                for record in records:
                     link.outbox.put(record)
+                for handover in handovers:
+                    handover.head = session.netid
+                    self.hand_over(handover, now)
         self._context.effects.append(SessionReady(session))
 
-    def down(self, session: Session) -> list[tuple[NetID, list[Record]]]:
-        """A connection ended: whom it leaves without any, and what was to go there.
+    def down(self, session: Session, now: float) -> tuple[list[Handover], list[Handover]]:
+        """A connection ended: what was handed over on it, and what nobody will come for.
 
-        Nothing is left over when another connection to that peer is up or being opened, or when
-        this one worked until now: then it is opened once more for what still waits.
+        The first may have arrived or not; it is for its heads to be asked again. The second was
+        never sent, and there is no other connection to send it on.
         """
         session.close()
         self._sessions.pop(session, None)
         self._up.pop(session, None)
-        left: list[tuple[NetID, list[Record]]] = []
+        self._answering.pop(session, None)
+        self._unpaid.pop(session, None)
+        sent = list(session.exchange.open.values())
+        session.exchange.open.clear()
+        unsent: list[Handover] = []
         # Who answered may be another than who was called; then both were waiting for this one.
         for netid in {session.expected: None, session.netid: None}:
             link = None if netid is None else self._links.get(netid)
             if netid is None or link is None:
                 continue
+            for handover in sent:
+                link.open.pop(handover, None)
             was_up = link.session is session
             if was_up:
                 link.session = next((one for one in self._up if one.netid == netid), None)
@@ -136,20 +214,16 @@ class Links:
             elif was_up and link.outbox:
                 self.connect(netid)
             else:
-                del self._links[netid]
-                left.append((netid, link.outbox.drain()))
-        return left
+                unsent += self._drop(netid)
+        return sent, unsent
 
-    def failed(self, netid: NetID) -> list[Record]:
+    def failed(self, netid: NetID) -> list[Handover]:
         """A connection could not be opened: what waited for it."""
         link = self._links.get(netid)
         if link is None:
             return []
         link.connecting = False
-        if link.session is not None:
-            return []
-        del self._links[netid]
-        return link.outbox.drain()
+        return [] if link.session is not None else self._drop(netid)
 
     def bytes_for(self, session: Session, now: float) -> bytes:
         """The next bytes of a connection; empty if it has nothing to send."""
@@ -157,20 +231,38 @@ class Links:
             return session.handshake_bytes()
         if not session.proven or session.netid is None:
             return b""
-        link = self._links.get(session.netid)
-        if link is None or link.session is not session:
-            return b""
         if session.client and not session.spoke:
             # Alone and small: until it has proven us the other side takes no large frame.
             session.spoke = True
             return session.seal([])
-        records = link.outbox.take(_FRAME_RECORDS_BYTES)
-        link.waiting = bool(records)
-        link.moved_at = now
+        exchange = session.exchange
+        records: list[Record] = []
+        if session in self._unpaid and self._accepting():
+            del self._unpaid[session]
+            grant = exchange.grant()
+            if grant is not None:
+                records.append(grant)
+        link = self._links.get(session.netid)
+        if link is not None and link.session is session:
+            credit = exchange.credit
+            batch = link.outbox.take(_FRAME_RECORDS_BYTES, credit)
+            if batch is not None:
+                records += batch.records
+                exchange.sent(batch.handovers, batch.charge, now)
+                link.blocked_at = now if link.outbox.has_data else None
+        if session in self._answering and (records or exchange.ack_at <= now):
+            # What goes out anyway takes them along, as many as there is room for.
+            used = sum(one.size_bound() + RECORD_HEAD_BYTES for one in records)
+            records += exchange.answers(now, _FRAME_RECORDS_BYTES + _SPARE_BYTES - used)
+            self._schedule(session)
         if not records:
             return b""
         session.used_at = now
         return session.seal(records)
+
+    def sessions(self) -> Iterator[Session]:
+        """The connections there are."""
+        return iter(tuple(self._sessions))
 
     def close(self, netid: NetID) -> None:
         """End the connections with a peer that is gone."""
@@ -190,22 +282,152 @@ class Links:
             if session.client and now - session.used_at > IDLE_AFTER_S:
                 self._context.effects.append(Disconnect(session))
 
-    def sessions(self) -> Iterator[Session]:
-        """The connections there are."""
-        return iter(tuple(self._sessions))
+    # What the other side says about what we handed over
+
+    def heard(self, session: Session, now: float) -> None:
+        """A frame came on a connection: its peer lives."""
+        netid = session.netid
+        link = None if netid is None else self._links.get(netid)
+        if netid is not None and link is not None and link.open:
+            if link.silent_since is None:  # it was given up, and is back
+                self._waiting[netid] = link
+                self._wakeup = min(self._wakeup, now + link.patience_s)
+            link.silent_since = now
+
+    def acknowledged(self, session: Session, ack: Ack, now: float) -> list[Handover]:
+        """The handovers that are done with this answer."""
+        assert session.netid is not None
+        link = self._links.get(session.netid)
+        newest = session.exchange.open.get(ack.taken)
+        done = list(session.exchange.acknowledged(ack))
+        if link is not None:
+            if newest is not None:
+                took_s = now - newest.sent_at
+                link.answer_s += (took_s - link.answer_s) / 8 if link.answer_s else took_s
+            for handover in done:
+                link.open.pop(handover, None)
+            if not link.open:
+                link.silent_since = None
+        return done
+
+    def granted(self, session: Session, credit: SessionCredit) -> None:
+        """The other side lets us go further."""
+        if credit.limit > session.exchange.limit:
+            session.exchange.limit = credit.limit
+            self._context.effects.append(SessionReady(session))
+
+    def silent(self, now: float) -> list[tuple[NetID, list[Handover]]]:
+        """The heads that owe a sign of life for too long, and what they ought to have served.
+
+        They keep what they have: only their branches are to be planned around.
+        """
+        found: list[tuple[NetID, list[Handover]]] = []
+        for netid, link in list(self._waiting.items()):
+            if link.silent_since is None:
+                del self._waiting[netid]
+            elif link.silent_since + link.patience_s <= now:  # as the wakeup is reckoned
+                link.silent_since = None
+                link.patience = min(16.0, link.patience * 2)
+                del self._waiting[netid]
+                branches = [one for one in link.open if one.gossip.distribution]
+                found.append((netid, branches))
+        return found
+
+    # What we answer
+
+    def answer_soon(self, session: Session) -> None:
+        """There is something to answer on this connection."""
+        if session in self._sessions:
+            self._answering[session] = None
+            self._wakeup = min(self._wakeup, session.exchange.ack_at)
+
+    def taken_in(self, session: Session, charge: int) -> None:
+        """Gossips and chunks came on a connection."""
+        session.exchange.taken_in(charge)
+        self._unpaid[session] = None
+
+    def pay(self) -> None:
+        """Grant what is owed, if we can take in more."""
+        if not self._unpaid or not self._accepting():
+            return
+        for session in self._unpaid:
+            self._context.effects.append(SessionReady(session))
+
+    def tick(self, now: float) -> None:
+        """Answer where that is due."""
+        for session in list(self._answering):
+            at = session.exchange.ack_at
+            if at <= now:
+                self._context.effects.append(SessionReady(session))
+            elif at == float("inf"):
+                del self._answering[session]
+        self._plan_wakeup(now)
+
+    def next_wakeup(self) -> float:
+        """When something is due: an answer of ours, or a sign of life of a peer."""
+        return self._wakeup
+
+    # How much waits
 
     def room(self, now: float) -> int:
-        """Bytes that the fullest queue of a peer still takes, among the peers that take any.
+        """Bytes of our own broadcasts that the fullest queue still takes.
 
-        One that has taken nothing for a while is not waited for; its queue overflows alone.
+        A peer that has taken nothing for a while is not waited for; its queue overflows alone.
         """
-        rooms = (
-            link.outbox.room()
-            for link in self._links.values()
-            if not link.waiting or now - link.moved_at < STALLED_AFTER_S
-        )
-        return min(rooms, default=MAX_OUTBOX_BYTES)
+        rooms = [link.outbox.room() for link in self._links.values() if self._moves(link, now)]
+        return min(rooms, default=MAX_OUTBOX_BYTES // 2)
 
-    def pending(self) -> bool:
-        """Whether anything waits to be sent."""
-        return any(link.outbox for link in self._links.values())
+    def crowded(self, now: float) -> bool:
+        """Whether what we relay could soon find no room with a peer that takes something."""
+        return any(link.outbox.crowded and self._moves(link, now) for link in self._links.values())
+
+    def pending(self, now: float) -> bool:
+        """Whether anything waits to be sent to peers that take something."""
+        return any(link.outbox and self._moves(link, now) for link in self._links.values())
+
+    @property
+    def has_data(self) -> bool:
+        """Whether gossips or chunks wait to be sent to anybody."""
+        return any(link.outbox.has_data for link in self._links.values())
+
+    # Details
+
+    def _moves(self, link: Link, now: float) -> bool:
+        blocked_at = link.blocked_at
+        return blocked_at is None or now - blocked_at < self._context.config.slow_after_s
+
+    def _link(self, netid: NetID) -> Link | None:
+        link = self._links.get(netid)
+        if link is None:
+            if len(self._links) >= MAX_LINKS:
+                return None
+            link = self._links[netid] = Link()
+        return link
+
+    def _drop(self, netid: NetID) -> list[Handover]:
+        link = self._links.pop(netid)
+        self._waiting.pop(netid, None)
+        return link.outbox.drain()[1]
+
+    def _wake(self, netid: NetID, link: Link) -> None:
+        if link.session is not None:
+            self._context.effects.append(SessionReady(link.session))
+        else:
+            self.connect(netid)
+
+    def _schedule(self, session: Session) -> None:
+        if session.exchange.ack_at == float("inf"):
+            del self._answering[session]
+        else:
+            self._wakeup = min(self._wakeup, session.exchange.ack_at)
+
+    def _plan_wakeup(self, now: float) -> None:
+        # Those that are due are with the shell, which fetches them when there is room.
+        due = (session.exchange.ack_at for session in self._answering)
+        answers = (at for at in due if at > now)
+        silences = (
+            link.silent_since + link.patience_s
+            for link in self._waiting.values()
+            if link.silent_since is not None
+        )
+        self._wakeup = min(min(answers, default=float("inf")), min(silences, default=float("inf")))

@@ -8,7 +8,7 @@ entry, not a time: clocks are never compared.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -81,15 +81,28 @@ class Summary(NamedTuple):
 
 
 class Membership:
-    """Keeps the PeerDB true."""
+    """Keeps the PeerDB true.
+
+    Args:
+        along: what else goes with each beacon and digest: what there is to repair and to send.
+        gone: told of each peer that failed or left, once it is known as such.
+    """
 
     def __init__(
-        self, context: Context, contacts: Contacts, links: Links, channels: MulticastChannels
+        self,
+        context: Context,
+        contacts: Contacts,
+        links: Links,
+        channels: MulticastChannels,
+        along: Callable[[float], list[Record]] = lambda now: [],
+        gone: Callable[[NetID, float], None] = lambda netid, now: None,
     ) -> None:
         self._context = context
         self._contacts = contacts
         self._links = links
         self._channels = channels
+        self._along = along
+        self._when_gone = gone
         self._detector = Detector(context.config.failure_timeout_s)
         self.seeds = Seeds(context, links)
         self._beacon_at = 0.0
@@ -114,7 +127,7 @@ class Membership:
         """A proven frame of this life came: it is alive. None if there is no room for a peer."""
         peer = self._context.peers.get(netid)
         if peer is None:
-            peer = Peer(netid, life, now, changed_at=now)
+            peer = Peer(netid, life, now, changed_at=now, since=self._context.since)
             if not self._context.peers.add(peer):
                 return None
             self._tell(peer)
@@ -149,7 +162,8 @@ class Membership:
             peer = context.peers.get(netid)
             if peer is None:
                 if not left and now - heard_at < timeout_s:
-                    peer = Peer(netid, life, heard_at, changed_at=now, segment=segment)
+                    since = context.since
+                    peer = Peer(netid, life, heard_at, changed_at=now, segment=segment, since=since)
                     if context.peers.add(peer):
                         self._tell(peer)
                         self.speak_soon(now)
@@ -222,7 +236,8 @@ class Membership:
         if self._leaving:
             self._links.send(netid, Leave())
             return
-        self._links.send(netid, self._beacon(now))
+        for record in (self._beacon(now), *self._along(now)):
+            self._links.send(netid, record)
         others = [peer for peer in self._context.peers if peer.netid != netid]
         peer = self._context.peers.get(netid)
         if peer is not None and now - peer.changed_at > NEWCOMER_S:
@@ -241,8 +256,10 @@ class Membership:
     def leave(self, now: float) -> None:
         """Tell everybody that we go."""
         self._leaving = True
+        along = self._along(now)  # what our last broadcasts were: others may be asked for them
         for channel in self._channels:
-            channel.put(Leave())
+            for record in (*along, Leave()):
+                channel.put(record)
         for peer in self._context.peers.live():
             if self._links.warm(peer.netid):
                 self._links.send(peer.netid, Leave())
@@ -296,7 +313,7 @@ class Membership:
         elsewhere = [peer for peer in self._context.peers.live() if peer.segment != segment]
         rng = self._context.rng
         chosen = rng.sample(elsewhere, min(OTHERS_IN_BEACON, len(elsewhere)))
-        records: list[Record] = [beacon, seen]
+        records: list[Record] = [beacon, seen, *self._along(now)]
         if chosen:
             records.append(OtherIds(tuple(self._entries(chosen, now))))
         for channel in self._channels:
@@ -352,6 +369,7 @@ class Membership:
                 if now - heard_at <= lately
             ]
             records: list[Record] = [self._beacon(now), SeenIds(tuple(heard), True)]
+            records += self._along(now)
             entries = self._entries(chosen, now)
             while entries and not _fits([*records, OtherIds(tuple(entries))], DIGEST_BYTES):
                 del entries[len(entries) * 3 // 4 :]
@@ -408,7 +426,10 @@ class Membership:
         peer.life = life
         peer.hears.clear()
         peer.heard.clear()
-        peer.udp_heard = False
+        peer.limits.clear()
+        peer.flow.clear()
+        peer.slow = peer.udp_heard = False
+        peer.since = self._context.number  # a new life was not there before
         peer.segment = None
         peer.doubtful_until = float("-inf")
         peer.heard_at = now
@@ -419,6 +440,7 @@ class Membership:
         peer.heard.clear()
         self._links.close(peer.netid)
         self._change(peer, state, now)
+        self._when_gone(peer.netid, now)
         self.speak_soon(now)
 
     def _change(self, peer: Peer, state: str, now: float) -> None:

@@ -9,39 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from chatter.config import MAX_MESSAGE_BYTES, Config
+from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
 from chatter.core.context import Context
-from chatter.core.duplicates import Duplicates, Verdict
-from chatter.core.effects import Deliver, Disconnect, Effect, SessionReady, Trouble, UdpReady
+from chatter.core.effects import Disconnect, Effect, SessionReady, Trouble, UdpReady
+from chatter.core.flow import ReceivingFlow
 from chatter.core.forwarder import Forwarder
 from chatter.core.handlers import SerializerDB
 from chatter.core.identity import Identity
+from chatter.core.large import Bodies, Large, header_of, with_payload
 from chatter.core.links import Links
-from chatter.core.membership import Membership, Summary
+from chatter.core.membership import NEWCOMER_S, Membership, Summary
+from chatter.core.notices import Notices
+from chatter.core.origins import Origins
 from chatter.core.outbox import UdpQueue
 from chatter.core.peers import Peer, PeerDB
 from chatter.core.probes import Probes
+from chatter.core.receipts import Receipts
+from chatter.core.receiver import Receiver
+from chatter.core.repair import Repair
 from chatter.core.session import Session
 from chatter.core.store import Store
-from chatter.core.transforms import Transforms
 from chatter.errors import FrameError, LifeExhausted
-from chatter.ids import BroadcastID, NetID, make_life
+from chatter.ids import BroadcastID, NetID, epoch_of, make_life
 from chatter.wire.frame import Sender, encode_body
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import sort_netids
-from chatter.wire.records import (
-    CHALLENGE_BYTES,
-    Beacon,
-    Hello,
-    Leave,
-    OtherIds,
-    Probe,
-    Record,
-    SeenIds,
-    Want,
-)
+from chatter.wire.records import CHALLENGE_BYTES, Chunk, Credit, Record
 from chatter.wire.seal import KeyRing
 
 if TYPE_CHECKING:
@@ -76,25 +71,74 @@ class Node:
         channels: Sequence[ChannelSpec] = (),
         buffer: int = 0,
     ) -> None:
-        self._handlers = handlers
         ring = KeyRing(config.secrets, config.label)
         identity = Identity(ring, make_life(unix_ms, random_bytes(10)))
         peers = PeerDB(local)
         context = Context(config, local, identity, peers, rng, random_bytes, UdpQueue(), buffer)
         self._context = context
+        self._now = 0.0
+        self._handlers_full = False
+        self._started_at = 0.0
         self._channels = MulticastChannels(context, channels)
         self._contacts = Contacts(context)
-        self._links = Links(context)
-        self._duplicates = Duplicates()
-        self._store = Store()
-        self._membership = Membership(context, self._contacts, self._links, self._channels)
-        self._probes = Probes(context, self._links, self._duplicates, self._store)
-        self._forwarder = Forwarder(
-            context, self._channels, self._links, self._membership, self._probes
+        self._links = Links(context, self._accepting)
+        self._origins = Origins()
+        self._store = Store(config.store_bytes, config.store_age_s)
+        self._flow = ReceivingFlow(context, self._accepting, self._tell_credit)
+        self._membership = Membership(
+            context, self._contacts, self._links, self._channels, self._told_along, self._gone
         )
-        self._transforms = Transforms()
+        bodies = Bodies(context, self._store)
+        self._large = Large(context, bodies, self._links, self._origins, self._store)
+        self._probes = Probes(
+            context,
+            self._links,
+            self._origins,
+            self._store,
+            self._large.asked_about,
+            self._accepting,
+        )
+        self._receipts = Receipts(context)
+        self._notices = Notices(
+            context, self._channels, self._origins, lambda now: self._repair.highest(now)
+        )
+        self._forwarder = Forwarder(
+            context,
+            self._channels,
+            self._links,
+            self._membership,
+            self._probes,
+            self._receipts,
+            self._notices,
+            bodies,
+        )
+        self._duties = self._forwarder.duties
+        self._repair = Repair(
+            context,
+            self._origins,
+            self._store,
+            self._links.send,
+            self._multicast_again,
+            lambda netid, gossip: self._forwarder.answer(netid, gossip, self._now),
+            self._ask_since,
+        )
+        self._receiver = Receiver(
+            context,
+            handlers,
+            self._channels,
+            self._contacts,
+            self._links,
+            self._membership,
+            self._forwarder,
+            self._probes,
+            self._origins,
+            self._store,
+            self._repair,
+            self._large,
+            self._flow,
+            self._new_life,
+        )
         self._seqno = 0
-        self._number = 0
 
     # What the shell and users may look at
 
@@ -130,25 +174,34 @@ class Node:
         """The addresses given with ``join`` behind which no live peer is known."""
         return self._membership.seeds.unanswered()
 
-    def pending(self) -> bool:
-        """Whether anything waits to be sent."""
+    def pending(self, now: float) -> bool:
+        """Whether anything waits to be sent to those who take it."""
         return (
             bool(self._context.udp)
-            or self._links.pending()
+            or self._links.pending(now)
             or self._channels.pending()
-            or bool(self._transforms)
+            or self._receiver.pending
+            or len(self._duties) > 0
         )
 
     def room(self, now: float) -> int:
-        """Bytes that our own queues still take: the least of all groups and of the peers that are
-        taking something. Who takes nothing is not waited for."""
+        """Bytes of broadcasts that our own queues still take: the least of all groups and of the
+        peers that are taking something. Who takes nothing is not waited for."""
         rooms = (one.outbox.room() for one in self._channels)
         return min([self._links.room(now), *rooms])
+
+    def note_handlers(self, full: bool, now: float) -> None:
+        """Whether some handler is so far behind that senders shall wait."""
+        self._now = now
+        self._handlers_full = full
+        if not full:
+            self._pay(now)
 
     # Life cycle and time
 
     def start(self, now: float) -> None:
         """Begin to speak."""
+        self._now = self._started_at = now
         self._membership.start(now)
 
     def set_seeds(self, addresses: Sequence[NetID], now: float) -> None:
@@ -157,16 +210,28 @@ class Node:
 
     def leave(self, now: float) -> None:
         """Tell everybody that we go. What is queued is still sent."""
+        self._now = now
+        self._receipts.settle_all()
         self._membership.leave(now)
         self._flush_udp()
 
     def tick(self, now: float) -> None:
         """Do what is due."""
+        self._now = now
+        if self._context.young and now - self._started_at > NEWCOMER_S:
+            self._context.young = False
         self._membership.tick(now)
         self._probes.tick(now)
         self._store.expire(now)
-        for gossip in self._transforms.overdue(now):
-            self._forwarder.forward(gossip, gossip.distribution, now)
+        self._receiver.tick(now)
+        self._repair.tick(now)
+        self._forwarder.silent(now)
+        self._duties.tick(now)
+        self._receipts.tick(now)
+        self._links.tick(now)
+        self._notices.tick(now)
+        self._channels.tick(now)
+        self._pay(now)
         self._flush_udp()
 
     def next_wakeup(self) -> float:
@@ -174,7 +239,13 @@ class Node:
         return min(
             self._membership.next_wakeup(),
             self._probes.next_wakeup(),
-            self._transforms.next_wakeup(),
+            self._receiver.next_wakeup(),
+            self._repair.next_wakeup(),
+            self._duties.next_wakeup(),
+            self._receipts.next_wakeup(),
+            self._links.next_wakeup(),
+            self._notices.next_wakeup(),
+            self._channels.next_wakeup(),
         )
 
     def take_effects(self) -> list[Effect]:
@@ -193,40 +264,51 @@ class Node:
         now: float,
         *,
         compress: bool = True,
-    ) -> tuple[BroadcastID, int]:
-        """Send a payload on its way; its id, and how many peers it is meant for.
+        confirm_s: float | None = None,
+    ) -> tuple[BroadcastID, tuple[NetID, ...]]:
+        """Send a payload on its way; its id, and whom it is meant for.
 
         Args:
             to: whom to reach; our own address is ignored. None: every live peer.
+            confirm_s: seconds for their answers; a Settled effect follows when all have answered,
+                or when the time is over. None: nobody answers.
         """
+        self._now = now
+        context = self._context
         self._seqno += 1
         broadcast = BroadcastID(self.local, self.epoch, self._seqno)
-        number = 0
+        number = after = 0
         if to is None:
-            self._number += 1
-            number = self._number
-            targets = [peer.netid for peer in self._context.peers.live()]
+            context.number += 1
+            number = context.number
+            targets = [peer.netid for peer in context.peers.live()]
         else:
+            after = context.number
             targets = [netid for netid in sort_netids(to) if netid != self.local]
-        gossip = Gossip(broadcast, tag, codec, payload, number, 0, (), 0, compress)
-        self._duplicates.take(broadcast)
+        confirm_ms = 0 if confirm_s is None else max(1, int(confirm_s * 1000))
+        gossip = with_payload(
+            Gossip(broadcast, tag, codec, b"", number, 0, (), 0, compress, confirm_ms, after),
+            payload,
+        )
         self._store.add(gossip, now)
-        self._context.counts["broadcasts"] += 1
+        if number:
+            self._repair.note_own(number, now)
+        context.counts["broadcasts"] += 1
         if not targets:
-            self._context.counts["broadcasts_to_nobody"] += 1
-        else:
-            self._forwarder.forward(gossip, targets, now)
-        return broadcast, len(targets)
+            context.counts["broadcasts_to_nobody"] += 1
+        duty = None
+        if confirm_s is not None:
+            tally = self._receipts.open(broadcast, targets, now + confirm_s)
+            duty = self._duties.open(header_of(gossip), now, tally=tally)
+        self._forwarder.forward(header_of(gossip), targets, now, duty)
+        if duty is not None:
+            self._duties.check(duty, now)
+        return broadcast, tuple(targets)
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
-        gossip = self._transforms.release(broadcast)
-        if gossip is None:
-            return  # it took too long, and the broadcast went on as it came
-        if payload is not None:
-            gossip = gossip._replace(payload=payload, revision=gossip.revision + 1)
-            self._store.add(gossip, now)
-        self._forwarder.forward(gossip, gossip.distribution, now)
+        self._now = now
+        self._receiver.transformed(broadcast, payload, now)
 
     # Datagrams
 
@@ -238,6 +320,7 @@ class Node:
         Whatever the bytes: they are acted on, or counted and dropped.
         """
         group = None if channel is None else self._channels[channel].group
+        self._now = now
         counts = self._context.counts
         counts["frames_received"] += 1
         counts["bytes_received"] += len(data)
@@ -253,10 +336,10 @@ class Node:
             self._receive_accepted(one, now)
         self._flush_udp()
 
-    def multicast_frame(self, channel: int) -> bytes | None:
+    def multicast_frame(self, channel: int, now: float) -> bytes | None:
         """The next datagram for a channel, or None."""
         try:
-            frame = self._channels[channel].next_frame()
+            frame = self._channels[channel].next_frame(now)
         except LifeExhausted:
             self._new_life(self.epoch)
             return None
@@ -293,6 +376,7 @@ class Node:
             identity.hello_sealer,
             client=expected is not None,
             known_epoch=self._contacts.known_epoch,
+            since=self._contacts.since,
             expected=expected,
         )
         self._links.opened(session, now)
@@ -305,6 +389,7 @@ class Node:
 
         Whatever the bytes: they are acted on, or counted, and then the connection is of no use.
         """
+        self._now = now
         counts = self._context.counts
         counts["bytes_received"] += len(data)
         was_proven = session.proven
@@ -325,6 +410,9 @@ class Node:
         session.used_at = now
         if session.has_handshake_bytes:
             self._context.effects.append(SessionReady(session))
+        if bodies:
+            self._links.heard(session, now)
+            self._believe(session)
         for body in bodies:
             counts["frames_received"] += 1
             counts["records_unknown"] += body.unknown
@@ -333,7 +421,7 @@ class Node:
                 # Another life took the address; what this one still had on its way is too late.
                 counts[f"dropped_{SupersededLife.reason}"] += 1
                 return False
-            self._receive_records(session.netid, session.life, body.records, None, now, session)
+            self._receiver.receive(session.netid, session.life, body.records, now, session=session)
         self._flush_udp()
         if session.failure is not None:
             counts[f"dropped_{session.failure.reason}"] += 1
@@ -354,13 +442,17 @@ class Node:
 
     def session_closed(self, session: Session, now: float) -> None:
         """A connection ended, whoever ended it: find another way for what it had to carry."""
-        for netid, records in self._links.down(session):
-            self._forwarder.find_another_way(netid, records, now)
+        self._now = now
+        sent, unsent = self._links.down(session, now)
+        self._forwarder.closed(sent, unsent, now)
+        if session.netid is not None:
+            self._large.source_gone(session.netid, now)
 
     def connect_failed(self, netid: NetID, now: float) -> None:
         """Nobody answered at this address: find another way for what had to go there."""
         self._context.counts["connects_failed"] += 1
-        self._forwarder.find_another_way(netid, self._links.failed(netid), now)
+        self._now = now
+        self._forwarder.unreachable(self._links.failed(netid), now)
 
     # Receive
 
@@ -388,6 +480,7 @@ class Node:
         if session.expected is not None:
             self._membership.seeds.answered(session.expected, netid)
         self._links.up(session, now)
+        self._repair.told_since(netid, epoch_of(session.life), hello.since, now)
         self._membership.greet(netid, now)
         for one in self._contacts.released(session.life, now):
             self._receive_accepted(one, now)
@@ -397,110 +490,69 @@ class Node:
         netid, life, body, group = accepted
         assert body.sender is not None
         self._context.counts["records_unknown"] += body.unknown
-        channel = None if group is None else body.sender.channel
-        if any(isinstance(record, Gossip) for record in body.records) and group is None:
+        if group is None and any(isinstance(one, (Gossip, Chunk)) for one in body.records):
             self._context.counts["dropped_gossip_by_udp"] += 1
             return
-        self._receive_records(netid, life, body.records, channel, now)
+        sender = None if group is None else body.sender
+        self._receiver.receive(netid, life, body.records, now, multicast=sender)
         if group is None:
             peer = self._context.peers.get(netid)
             if peer is not None:
                 peer.udp_heard = True
 
-    def _receive_records(
-        self,
-        sender: NetID,
-        life: bytes,
-        records: Sequence[Record],
-        channel: int | None,
-        now: float,
-        session: Session | None = None,
-    ) -> None:
-        """Act on the records of a proven sender.
+    def _believe(self, session: Session) -> None:
+        """A frame came on a connection: its peer may head branches again."""
+        peer = None if session.netid is None else self._context.peers.get(session.netid)
+        if peer is not None and peer.doubtful_until > 0:
+            peer.doubtful_until = float("-inf")
 
-        Args:
-            channel: which of the sender's it was, if they came by multicast.
-            session: the connection, if they came by TCP.
-        """
-        peer = self._membership.heard(sender, life, now)
-        if peer is None:
-            self._context.counts["dropped_no_room_for_peer"] += 1
-            return
-        if channel is not None:
-            self._membership.note_multicast(peer, channel, now)
-        for record in records:
-            if isinstance(record, Gossip):
-                self._receive_gossip(record, sender, channel is not None, now)
-            else:
-                self._learn(record, peer, session, now)
+    # What the parts need of each other
 
-    def _receive_gossip(
-        self, gossip: Gossip, sender: NetID, by_multicast: bool, now: float
-    ) -> None:
-        counts = self._context.counts
-        if len(gossip.payload) > MAX_MESSAGE_BYTES:
-            # No version of ours sends it, and with a list beside it no frame of ours would hold it.
-            counts["dropped_too_large"] += 1
-            return
-        if by_multicast:
-            if not gossip.to_everyone and self.local not in gossip.distribution:
-                counts["gossip_overheard"] += 1
-                return
-            serve: tuple[NetID, ...] = ()
+    def _gone(self, netid: NetID, now: float) -> None:
+        """A peer failed or left: it answers for nothing any more."""
+        self._duties.gone(netid, now)
+        self._large.source_gone(netid, now)
+
+    def _accepting(self) -> bool:
+        """Whether gossips that come now can be taken in, and passed on."""
+        return not (
+            self._handlers_full
+            or self._links.crowded(self._now)
+            or any(one.outbox.crowded for one in self._channels)
+        )
+
+    def _pay(self, now: float) -> None:
+        self._flow.pay(now)
+        self._links.pay()
+
+    def _tell_credit(self, peer: Peer, credit: Credit) -> None:
+        if peer.udp_heard or not self._links.warm(peer.netid):
+            self._context.udp.put(peer.netid, peer.life, [credit])
         else:
-            serve = tuple(
-                netid
-                for netid in gossip.distribution
-                if netid != self.local and netid.may_come_from(sender)
-            )
-        counts["gossip_received"] += 1
-        if gossip.id.origin == self.local:
-            counts["gossip_own"] += 1
-            return
-        verdict = self._duplicates.take(gossip.id)
-        if verdict is not Verdict.NEW:
-            counts["too_late" if verdict is Verdict.TOO_LATE else "duplicates"] += 1
-            # Who sent it still relies on us for those it asked us to serve.
-            self._forwarder.forward(gossip, serve, now)
-            return
-        self._store.add(gossip._replace(distribution=()), now)
-        handler = self._handlers.get(gossip.tag)
-        held = bool(serve) and handler is not None and handler.transforms
-        if held:
-            self._transforms.hold(gossip._replace(distribution=serve), now)
-        else:
-            self._forwarder.forward(gossip, serve, now)
-        via = "multicast" if by_multicast else "tcp"
-        self._context.effects.append(Deliver(gossip, sender, via, held))
+            self._links.send(peer.netid, credit)
 
-    # Learn
+    def _told_along(self, now: float) -> list[Record]:
+        """What goes with each beacon and digest."""
+        # What still waits in a queue of ours is not lost, and nobody shall ask for it.
+        on_its_way = self._links.has_data or any(one.outbox.has_data for one in self._channels)
+        highest = None if on_its_way else self._repair.highest(now)
+        told = (highest, self._flow.for_beacon(now))
+        return [record for record in told if record is not None]
 
-    def _learn(self, record: Record, peer: Peer, session: Session | None, now: float) -> None:
-        """Take in what a peer tells of itself and of others."""
-        netid = peer.netid
-        if isinstance(record, Beacon):
-            peer.segment = record.segment
-        elif isinstance(record, SeenIds):
-            heard = [one for one in record.heard if one[0] < len(self._channels)]
-            self._context.peers.note_seen_ids(netid, heard, record.complete, now)
-        elif isinstance(record, OtherIds):
-            self._membership.note_others(netid, record.entries, now)
-        elif isinstance(record, Probe):
-            self._probes.asked(netid, record.ids, now)
-        elif isinstance(record, Want):
-            self._probes.wanted(netid, record.ids)
-        elif isinstance(record, Leave):
-            self._membership.left(netid, peer.life, now)
-        elif isinstance(record, Hello):
-            if record.known_epoch > self.epoch:
-                self._new_life(record.known_epoch)
-                return
-            peer.buffer = record.buffer
-            if session is None:
-                self._contacts.answer(netid, peer.life, record, now)
-            elif record.challenge is not None:
-                # Answers return on the connection: who asks there may hear no datagrams.
-                self._links.send(netid, self._contacts.own_hello(netid, echo=record.challenge))
+    def _multicast_again(self, gossip: Gossip, askers: Sequence[NetID]) -> bool:
+        """Answer by multicast, if one of our channels reaches all of these."""
+        again = gossip._replace(hop=gossip.hop + 1, distribution=(), confirm_ms=0)
+        if gossip.large:
+            return False
+        for channel in self._channels.fitting(again.size_bound()):
+            peers = [self._context.peers.get(netid) for netid in askers]
+            if all(peer is not None and channel in peer.hears for peer in peers):
+                return self._channels[channel].put_gossip(again)
+        return False
+
+    def _ask_since(self, origin: NetID, now: float) -> bool:
+        peer = self._context.peers.get(origin)
+        return peer is not None and self._contacts.challenge(origin, peer.life, now)
 
     # Lives
 
@@ -513,7 +565,9 @@ class Node:
         life = make_life(0, context.random_bytes(10), above=above)
         context.identity = Identity(context.identity.ring, life)
         self._contacts.renew()
-        self._seqno = self._number = 0
+        self._seqno = context.number = 0
+        for peer in context.peers:
+            peer.since = 0
         context.counts["lives_drawn"] += 1
         for session in self._links.sessions():
             context.effects.append(Disconnect(session))

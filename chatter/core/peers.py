@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chatter.ids import NetID, epoch_of
 from chatter.wire.idtable import sort_netids
+
+if TYPE_CHECKING:
+    from chatter.core.flow import Flow
 
 # A member with a valid key could still invent addresses; this is the largest cluster planned for.
 MAX_PEERS = 65536
@@ -43,6 +47,14 @@ class Peer:
     """When it last said that it hears this channel of ours."""
     heard: dict[int, float] = field(default_factory=dict)
     """When we last heard this channel of its."""
+    since: int = 0
+    """Our number when we admitted it: what is at or below was not meant for it."""
+    slow: bool = False
+    """Whether it took in so little for so long that our multicasts do not wait for it any more."""
+    limits: dict[int, int] = field(default_factory=dict)
+    """How far it lets each channel of ours go."""
+    flow: dict[int, Flow] = field(default_factory=dict)
+    """How far each channel of its is, and how far we let it go."""
 
     @property
     def epoch(self) -> int:
@@ -61,6 +73,8 @@ class PeerDB:
     def __init__(self, local: NetID) -> None:
         self._local = local
         self._peers: dict[NetID, Peer] = {}
+        self.joins = 0
+        """How often somebody began to hear a channel of ours."""
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -113,6 +127,11 @@ class PeerDB:
         if peer is None:
             return
         named = [channel for channel, netids in heard if self._local in netids]
+        for channel in named:
+            if channel not in peer.hears:
+                # It heard nothing in between: it joins this channel's window where that is now.
+                peer.limits.pop(channel, None)
+                self.joins += 1
         if complete:
             peer.hears.clear()
         for channel in named:

@@ -57,6 +57,7 @@ def plan(
     *,
     channels: Sequence[int],
     whole: bool,
+    alone: bool = True,
 ) -> Plan:
     """Plan the way to every target.
 
@@ -64,6 +65,8 @@ def plan(
         targets: whom to reach, without ourselves.
         channels: our channels that are large enough for the message; none means the tree alone.
         whole: whether these reach all of a segment, so that others' channels will as well.
+        alone: whether a multicast for a single one is worth it. It is not for what takes many
+            datagrams: a connection loses none.
     """
     groups: dict[int, list[NetID]] = {}
     rest: list[NetID] = []
@@ -74,6 +77,9 @@ def plan(
             rest.append(target)
         else:
             groups.setdefault(channel, []).append(target)
+    if not alone:
+        for channel in [one for one, members in groups.items() if len(members) == 1]:
+            rest += groups.pop(channel)
     multicasts = tuple((channel, tuple(members)) for channel, members in sorted(groups.items()))
     return Plan(multicasts, tuple(plan_branches(rest, knowledge, rng, whole=whole)))
 

@@ -1,43 +1,71 @@
-"""Is a multicast really heard? One listener a second is asked, and says so if it was not.
+"""Was a multicast heard? Recipients say so where that matters, and are asked where they do not.
 
 As in the original, one random recipient of a multicast is also contacted over TCP, but with the
 BroadcastID alone and at most once a second for each channel. One that has not heard it fetches the
-payload, and is served by TCP until it says again that it hears us.
+payload, and is served by TCP until it says again that it hears us. Recipients of a targeted or
+confirmed multicast say by datagram that they took it; who multicast it probes those who do not.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chatter.core.context import Context
-from chatter.core.duplicates import Duplicates
 from chatter.core.links import Links
+from chatter.core.origins import Origins
 from chatter.core.store import Store
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.records import Probe, Want
+from chatter.wire.gossip import Gossip
+from chatter.wire.records import Probe, Took, Want
 
 PROBE_INTERVAL_S = 1.0
 
 # A probe may overtake the multicast it asks about, which can wait in another socket's buffer.
 GRACE_S = 0.05
 
-# Ids that wait for the grace to pass; a peer sends one a second, so this is a very large segment.
+# Ids that wait for the grace to pass. A peer sends one a second for evidence, and those of
+# confirmed and targeted broadcasts that it missed: a thousand a second are far behind already.
 MAX_CHECKS = 4096
+
+# Answers wait so long for others to share their datagram; those for receipts only as long as it
+# takes that not all of a segment answer at once.
+TOOK_DELAY_S = 0.04
+TOOK_SPREAD_S_PER_PEER = 0.0001
+
+# Ids in one answer: 28 bytes each at worst, so they fit in the smallest datagram.
+MAX_TOOK = 40
 
 
 class Probes:
-    """Asks about our multicasts, and answers about those of others."""
+    """Asks about our multicasts, and answers about those of others.
+
+    Args:
+        under_way: whether a broadcast is being assembled: then it needs not be fetched.
+        accepting: whether what comes is taken in at once: if not, it may still wait in a socket.
+    """
 
     def __init__(
-        self, context: Context, links: Links, duplicates: Duplicates, store: Store
+        self,
+        context: Context,
+        links: Links,
+        origins: Origins,
+        store: Store,
+        under_way: Callable[[BroadcastID, NetID], bool],
+        accepting: Callable[[], bool] = lambda: True,
     ) -> None:
         self._context = context
         self._links = links
-        self._duplicates = duplicates
+        self._origins = origins
         self._store = store
+        self._under_way = under_way
+        self._accepting = accepting
         self._asked_at: dict[int, float] = {}
-        self._checks: list[tuple[float, BroadcastID, NetID]] = []
+        self._checks: list[tuple[float, BroadcastID, NetID, bool]] = []
+        self._took: dict[NetID, list[BroadcastID]] = {}
+        self._took_at = float("inf")
+
+    # About our multicasts
 
     def ask(
         self, channel: int, broadcast: BroadcastID, members: Sequence[NetID], now: float
@@ -49,21 +77,12 @@ class Probes:
         if self._links.send(self._context.rng.choice(members), Probe((broadcast,))):
             self._context.counts["probes_sent"] += 1
 
-    def asked(self, sender: NetID, broadcasts: Sequence[BroadcastID], now: float) -> None:
-        """A peer asks whether we heard these."""
-        for broadcast in broadcasts:
-            if not self._duplicates.seen(broadcast) and len(self._checks) < MAX_CHECKS:
-                heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender))
-
-    def tick(self, now: float) -> None:
-        """Fetch what was asked about and still is not here."""
-        while self._checks and self._checks[0][0] <= now:
-            _, broadcast, sender = heapq.heappop(self._checks)
-            if not self._duplicates.seen(broadcast):
-                self._context.counts["probes_missed"] += 1
-                self._links.send(sender, Want((broadcast,)))
-
-    def wanted(self, sender: NetID, broadcasts: Sequence[BroadcastID]) -> None:
+    def wanted(
+        self,
+        sender: NetID,
+        broadcasts: Sequence[BroadcastID],
+        answer: Callable[[NetID, Gossip], bool],
+    ) -> None:
         """A peer did not hear these: send them, and trust our multicasts to it no more."""
         peer = self._context.peers.get(sender)
         if peer is not None:
@@ -72,10 +91,65 @@ class Probes:
             gossip = self._store.get(broadcast)
             if gossip is None:
                 self._context.counts["wants_unanswered"] += 1
-                continue
-            if self._links.send(sender, gossip._replace(hop=gossip.hop + 1, distribution=())):
+            elif answer(sender, gossip):
                 self._context.counts["wants_answered"] += 1
+
+    # About those of others
+
+    def asked(self, sender: NetID, probe: Probe, now: float) -> None:
+        """A peer asks whether we heard these."""
+        taken: list[BroadcastID] = []
+        for broadcast in probe.ids:
+            if self._origins.seen(broadcast):
+                taken.append(broadcast)
+            elif len(self._checks) < MAX_CHECKS:
+                heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, probe.answer))
+        if probe.answer and taken:
+            self._links.send(sender, Took(tuple(taken)))
+
+    def took(self, sender: NetID, broadcast: BroadcastID, *, confirmed: bool, now: float) -> None:
+        """We took a multicast whose sender wants to know."""
+        delay_s = TOOK_DELAY_S
+        if confirmed:
+            spread_s = TOOK_SPREAD_S_PER_PEER * len(self._context.peers)
+            delay_s = self._context.rng.uniform(0.0, spread_s)
+        self._took.setdefault(sender, []).append(broadcast)
+        self._took_at = min(self._took_at, now + delay_s)
+
+    # Time
+
+    def tick(self, now: float) -> None:
+        """Fetch what was asked about and still is not here; say what we took."""
+        wanted: dict[NetID, list[BroadcastID]] = {}
+        taken: dict[NetID, list[BroadcastID]] = {}
+        while self._checks and self._checks[0][0] <= now:
+            _, broadcast, sender, answer = heapq.heappop(self._checks)
+            if self._origins.seen(broadcast):
+                if answer:
+                    taken.setdefault(sender, []).append(broadcast)
+            elif not self._accepting():
+                heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, answer))
+            elif not self._under_way(broadcast, sender):
+                self._context.counts["probes_missed"] += 1
+                wanted.setdefault(sender, []).append(broadcast)
+        for sender, broadcasts in wanted.items():
+            self._links.send(sender, Want(tuple(broadcasts)))
+        for sender, broadcasts in taken.items():
+            self._links.send(sender, Took(tuple(broadcasts)))
+        if self._took_at <= now:
+            self._say_took()
 
     def next_wakeup(self) -> float:
         """When ``tick`` has something to do."""
-        return self._checks[0][0] if self._checks else float("inf")
+        return min(self._took_at, self._checks[0][0] if self._checks else float("inf"))
+
+    def _say_took(self) -> None:
+        took, self._took = self._took, {}
+        self._took_at = float("inf")
+        for sender, broadcasts in took.items():
+            peer = self._context.peers.get(sender)
+            if peer is None:
+                continue
+            for start in range(0, len(broadcasts), MAX_TOOK):
+                part = tuple(broadcasts[start : start + MAX_TOOK])
+                self._context.udp.put(sender, peer.life, [Took(part)])

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
+from chatter.core.exchange import Exchange
 from chatter.errors import BadSeal, FrameError, Replayed
 from chatter.ids import NetID
 from chatter.wire.aead import Aead
@@ -60,6 +61,7 @@ class Session:
         client: whether we opened the connection.
         hello_sealer: seals on the channel of hellos under our life.
         known_epoch: the newest epoch we know of an address, to tell whoever calls us from there.
+        since: our number when we admitted the node at an address, to tell it likewise.
         expected: whom we called, if we did. Another NetID may answer there: that of the node
             behind a forwarded port or a name.
     """
@@ -74,6 +76,7 @@ class Session:
         *,
         client: bool,
         known_epoch: Callable[[NetID], int],
+        since: Callable[[NetID, bytes], int] = lambda netid, life: 0,
         expected: NetID | None = None,
     ) -> None:
         self.client = client
@@ -90,7 +93,10 @@ class Session:
         """Whether our first frame is out: the one by which a client proves itself."""
         self.failure: FrameError | None = None
         """What was wrong behind the frames that ``receive`` returned last, if anything was."""
+        self.exchange = Exchange()
+        """What was handed over in either direction, and how much more may be."""
         self._known_epoch = known_epoch
+        self._since = since
         self._ring = ring
         self._local = local
         self._our_life = life
@@ -172,8 +178,10 @@ class Session:
             self.state = State.PROVEN  # the echo proved the server
             self._reader.limit = MAX_FRAME_BYTES
         else:
-            known = self._known_epoch(self.netid)
-            self._say_hello(self._our_hello._replace(echo=hello.challenge, known_epoch=known))
+            known, since = self._known_epoch(self.netid), self._since(self.netid, self.life)
+            self._say_hello(
+                self._our_hello._replace(echo=hello.challenge, known_epoch=known, since=since)
+            )
             self.state = State.EXPECT_FIRST
 
     def _derive_keys(self, theirs: bytes) -> None:

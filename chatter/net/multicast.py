@@ -65,6 +65,9 @@ class MulticastPort:
             taken += 1
             if taken % DRAIN == 0:
                 sleep(0)
+            # What comes within our credit is bounded. Not so what piled up in the socket's buffer
+            # while this process was stopped, or what is sent by who no longer waits for us.
+            shell.handlers_keep_up.wait()
 
     def send(self) -> None:
         """Speak to the group until the node stops."""
@@ -74,7 +77,10 @@ class MulticastPort:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while (frame := shell.core(shell.node.multicast_frame, self._index)) is not None:
+            while True:
+                frame = shell.core(shell.node.multicast_frame, self._index, time.monotonic())
+                if frame is None:
+                    break
                 try:
                     sock.sendto(frame, target)
                 except OSError as error:

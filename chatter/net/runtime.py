@@ -12,6 +12,7 @@ import os
 import random
 import socket
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +26,11 @@ from chatter.core.effects import (
     Connect,
     Deliver,
     Disconnect,
+    Gap,
     MulticastReady,
     PeerEvent,
     SessionReady,
+    Settled,
     Trouble,
     UdpReady,
 )
@@ -37,10 +40,12 @@ from chatter.core.session import Session
 from chatter.errors import ConfigError
 from chatter.ids import BroadcastID, NetID, split_address
 from chatter.net.advice import run_advice
+from chatter.net.dispatch import Dispatch
 from chatter.net.interfaces import Interface, default_address, interface_of
 from chatter.net.listener import run_listener
 from chatter.net.multicast import MulticastPort
 from chatter.net.peer import run_peer
+from chatter.net.receipt import Receipt
 from chatter.net.seeds import run_seeds
 from chatter.net.shell import Carrier, Result
 from chatter.net.sockets import (
@@ -53,7 +58,6 @@ from chatter.net.sockets import (
 )
 from chatter.net.threads import HubCalls
 from chatter.net.unicast import UnicastPort
-from chatter.net.worker import HandlerWorker
 
 # The longest the timer sleeps when the core has nothing planned.
 IDLE_S = 1.0
@@ -66,14 +70,14 @@ class Runtime:
     """The shell around one core.
 
     Args:
-        tell: called with each PeerEvent, from a greenlet that must not wait.
+        tell: called with each PeerEvent and Gap, from a greenlet that must not wait.
     """
 
     def __init__(
         self,
         config: Config,
         handlers: SerializerDB,
-        tell: Callable[[PeerEvent], None],
+        tell: Callable[[PeerEvent | Gap], None],
         logger: logging.Logger,
     ) -> None:
         self.config = config
@@ -83,10 +87,16 @@ class Runtime:
         self.connections: dict[Session, Carrier] = {}
         self.room = Event()
         """Set whenever a group's queue was emptied."""
+        self.handlers_keep_up = Event()
+        """Set unless some handler's queue is full, and not for so long that it pays for that."""
+        self.handlers_keep_up.set()
+        self.receipts: weakref.WeakValueDictionary[BroadcastID, Receipt] = (
+            weakref.WeakValueDictionary()
+        )
+        """Those that are not settled yet and that somebody still holds."""
         self.pid = os.getpid()
         self._tell = tell
         self._greenlets = Group()
-        self._workers: dict[str, HandlerWorker] = {}
         self._ports: list[MulticastPort] = []
         self._alarm = Event()
         self._alarm_at = 0.0
@@ -94,6 +104,7 @@ class Runtime:
         self._stopped = Event()
         self.node: Node
         self.calls: HubCalls
+        self._dispatch: Dispatch
         self._endpoint: Endpoint
         self._unicast: UnicastPort
 
@@ -118,6 +129,7 @@ class Runtime:
             raise
         self.running = True
         self.calls = HubCalls()
+        self._dispatch = Dispatch(self, self.handlers, self._greenlets.start, self._tell)
         self._unicast = UnicastPort(self, self._endpoint.udp)
         self._ports = [
             MulticastPort(self, index, group, interface, pair)
@@ -130,6 +142,7 @@ class Runtime:
             self.spawn(port.receive)
             self.spawn(port.send)
         self.spawn(self._keep_time)
+        self.spawn(self._dispatch.watch)
         self.spawn(run_advice, self)
         if self.config.join:
             self.spawn(run_seeds, self)
@@ -174,9 +187,9 @@ class Runtime:
 
     def _end(self, deadline: float) -> None:
         self.running = False
+        self._give_up_receipts()
         self.calls.close()
-        for worker in self._workers.values():
-            worker.end()
+        self._dispatch.end()
         current = getcurrent()
         others = [greenlet for greenlet in self._greenlets if greenlet is not current]
         for greenlet in others:
@@ -191,14 +204,13 @@ class Runtime:
         for sock in self._sockets():
             if sock.fileno() >= 0:
                 os.close(sock.detach())
-        for worker in self._workers.values():
-            worker.end()
+        self._give_up_receipts()
+        self._dispatch.end()
         current = getcurrent()
         for greenlet in list(self._greenlets):
             if greenlet is not current:  # a handler that forked goes on, as the child
                 greenlet.kill(block=False)
         self.connections.clear()
-        self._workers.clear()
 
     # What greenlets use
 
@@ -228,13 +240,12 @@ class Runtime:
 
     def in_handler(self) -> bool:
         """Whether the current greenlet runs a handler, which must not wait for room."""
-        current = getcurrent()
-        return any(worker.greenlet is current for worker in self._workers.values())
+        return self._dispatch.runs()
 
     def stats(self) -> dict[str, int]:
         """The counters, and how much waits."""
         counters = dict(self.node.counts)
-        counters["handler_queue"] = sum(worker.queued for worker in self._workers.values())
+        counters["handler_queue"] = self._dispatch.queued
         counters["connections"] = len(self.connections)
         return counters
 
@@ -242,7 +253,7 @@ class Runtime:
         """Do what the core asked for since the last call. Never waits."""
         for effect in self.node.take_effects():
             if isinstance(effect, Deliver):
-                self._deliver(effect)
+                self._dispatch.deliver(effect)
             elif isinstance(effect, MulticastReady):
                 self._ports[effect.channel].wake()
             elif isinstance(effect, SessionReady):
@@ -257,8 +268,12 @@ class Runtime:
                 connection = self.connections.get(effect.session)
                 if connection is not None:
                     connection.end()
-            elif isinstance(effect, PeerEvent):
+            elif isinstance(effect, (PeerEvent, Gap)):
                 self._tell(effect)
+            elif isinstance(effect, Settled):
+                receipt = self.receipts.pop(effect.id, None)
+                if receipt is not None:
+                    receipt.settle(effect.outcome)
             elif isinstance(effect, Trouble):
                 self._report(effect)
         if self.node.next_wakeup() < self._alarm_at:
@@ -274,21 +289,10 @@ class Runtime:
                 self.node.counts["internal_errors"] += 1
                 self.logger.exception("a bug in chatter; please report it. The node goes on")
 
-    def _deliver(self, delivery: Deliver) -> None:
-        handler = self.handlers.dispatcher(delivery.gossip.tag)
-        if handler is None:
-            self.node.counts["unknown_tag"] += 1
-            return
-        worker = self._workers.get(handler.tag)
-        if worker is None or worker.greenlet.dead:  # ended by a GreenletExit of the handler's own
-            worker = HandlerWorker(handler, self._transformed, self.node.counts, self.logger)
-            self._workers[handler.tag] = worker
-            self._greenlets.start(worker.greenlet)
-        worker.put(delivery)
-
-    def _transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
-        if self.running:
-            self.core(self.node.transformed, broadcast, payload, time.monotonic())
+    def _give_up_receipts(self) -> None:
+        for receipt in list(self.receipts.values()):
+            receipt.give_up()
+        self.receipts.clear()
 
     def _keep_time(self) -> None:
         while True:
@@ -306,7 +310,9 @@ class Runtime:
             self.logger.warning("%s", trouble.message)
 
     def _busy(self) -> bool:
-        return self.node.pending() or any(one.busy for one in self.connections.values())
+        return self.node.pending(time.monotonic()) or any(
+            one.busy for one in self.connections.values()
+        )
 
     def _open_endpoint(self) -> Endpoint:
         text = self.config.address

@@ -10,55 +10,44 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from gevent import Timeout
 from gevent.event import Event
 from gevent.monkey import is_module_patched
 
 from chatter.config import Config
-from chatter.core.effects import PeerEvent
+from chatter.core.effects import Gap, PeerEvent
 from chatter.core.handlers import SerializerDB, codec_handler, encode_message
 from chatter.core.membership import Summary
-from chatter.errors import (
-    Closed,
-    ConfigError,
-    MessageTooLarge,
-    QueueFull,
-    ReceiptUnavailable,
-)
-from chatter.ids import BroadcastID, NetID
+from chatter.errors import Closed, ConfigError, MessageTooLarge, QueueFull
+from chatter.ids import NetID
 from chatter.net import fork, terminate
+from chatter.net.arguments import check_recipients, check_tag, check_timeout, known_fields
+from chatter.net.receipt import Receipt
 from chatter.net.runtime import Runtime
-from chatter.wire.gossip import MAX_TAG_BYTES
+from chatter.wire.seal import MAX_FRAME_BYTES
+
+# What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
+# no frame holds it is all: only a header is queued, and chunks are cut as there is room for them.
+HEADER_BYTES = 4096
 
 # While waiting for room: how often to look whether a peer has stalled and is not waited for.
 ROOM_STEP_S = 0.1
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Told = TypeVar("Told", PeerEvent, Gap)
 PeerCallback = Callable[[PeerEvent], Any]
+GapCallback = Callable[[Gap], Any]
 
-# Peer events that wait for slow callbacks; a cluster of thousands joins in one go.
-MAX_PEER_EVENTS = 65536
+# Events that wait for slow callbacks; a cluster of thousands joins in one go.
+MAX_EVENTS = 65536
+
+# A gap may come for each origin and tag at once; what the log needs to say is that there are some.
+GAP_WARNING_INTERVAL_S = 60.0
 
 # Modules whose patching the shell depends on; the names are those that a program would leave out.
 _MUST_BE_PATCHED = ("socket", "time", "threading", "select")
-
-
-class Receipt(NamedTuple):
-    """What a broadcast was sent as, and to how many."""
-
-    id: BroadcastID
-    recipients: int
-    """How many peers it is meant for; 0 is no error, there may just be nobody yet."""
-
-    def wait(self) -> None:
-        """Who got it cannot be told of a broadcast that was not confirmed.
-
-        Raises:
-            ReceiptUnavailable: always, for an unconfirmed broadcast.
-        """
-        raise ReceiptUnavailable("this broadcast was not confirmed, so nobody reports who got it")
 
 
 class Chatter:
@@ -80,8 +69,10 @@ class Chatter:
         self.handlers = SerializerDB()
         """The handlers, by tag: ``handlers.add(MessageHandler(...))``."""
         self._logger = logger or logging.getLogger("chatter")
-        self._callbacks: list[PeerCallback] = []
-        self._events: deque[PeerEvent] = deque(maxlen=MAX_PEER_EVENTS)
+        self._peer_callbacks: list[PeerCallback] = []
+        self._gap_callbacks: list[GapCallback] = []
+        self._events: deque[PeerEvent | Gap] = deque(maxlen=MAX_EVENTS)
+        self._warned_gap_at = float("-inf")
         self._told = Event()
         self._changed = Event()
         self._runtime: Runtime | None = None
@@ -187,8 +178,10 @@ class Chatter:
             tag: the kind of message; needs no handler here.
             body: what its handler's ``encode_with`` takes; without a handler, what JSON takes.
             to: whom to reach; our own address is ignored. None: every live peer.
-            confirm: not in this version: raises ReceiptUnavailable.
-            timeout: seconds for the receipt; needs ``confirm``.
+            confirm: have everybody answer, so that the receipt can tell who got it. To have sent
+                it does not depend on that: what is lost is repaired in either case.
+            timeout: seconds until the receipt is settled whoever has answered by then, above 0, at
+                most a day; needs ``confirm``. None: ``confirm_timeout_s``.
             codec: ``json`` or ``bytes``, instead of the handler's.
 
         Raises:
@@ -196,13 +189,12 @@ class Chatter:
             MessageTooLarge: it is above ``max_message_bytes`` when encoded.
             QueueFull: our own queue was full for ``send_timeout_s``; at once inside a handler.
             Closed: the node is not running.
-            ReceiptUnavailable: ``confirm`` was asked for. After any of these nothing was sent.
+            ConfigError: an argument cannot be used as given. After any of these nothing was sent.
         """
         runtime = self._running()
+        confirm_s = None
         if confirm or timeout is not None:
-            raise ReceiptUnavailable(
-                "receipts are not in this version yet: broadcast without confirm and timeout"
-            )
+            confirm_s = check_timeout(confirm, timeout, self.config.confirm_timeout_s)
         check_tag(tag)
         recipients = None if to is None else check_recipients(to)
         handler = self.handlers.get(tag)
@@ -214,7 +206,9 @@ class Chatter:
             )
         compress = handler is None or handler.compress
         return runtime.calls.run(  # type: ignore[no-any-return]
-            functools.partial(self._send, runtime, tag, name, payload, recipients, compress)
+            functools.partial(
+                self._send, runtime, tag, name, payload, recipients, compress, confirm_s
+            )
         )
 
     def _send(
@@ -225,19 +219,24 @@ class Chatter:
         payload: bytes,
         to: list[NetID] | None,
         compress: bool,
+        confirm_s: float | None,
     ) -> Receipt:
         self._wait_for_room(runtime, len(payload))
         if self._runtime is not runtime:
             raise Closed("the node was stopped")
-        broadcast, recipients = runtime.node.broadcast(
-            tag, codec, payload, to, time.monotonic(), compress=compress
+        broadcast, targets = runtime.node.broadcast(
+            tag, codec, payload, to, time.monotonic(), compress=compress, confirm_s=confirm_s
         )
+        if confirm_s is None:
+            receipt = Receipt(broadcast, targets)
+        else:
+            # Before the effects are carried out: with nobody to wait for it is settled by them.
+            receipt = runtime.receipts[broadcast] = Receipt(broadcast, targets, runtime.calls)
         runtime.carry_out()
-        return Receipt(broadcast, recipients)
+        return receipt
 
     def _wait_for_room(self, runtime: Runtime, size: int) -> None:
-        # The payload and its headers, a little over-counted.
-        needed = size + 4096
+        needed = HEADER_BYTES + (size if size <= MAX_FRAME_BYTES else 0)
         if runtime.node.room(time.monotonic()) >= needed:
             return
         if not runtime.in_handler():
@@ -260,6 +259,7 @@ class Chatter:
         codec: str = "json",
         transforms: bool = False,
         compress: bool = True,
+        ordered: bool = False,
     ) -> Callable[[Function], Function]:
         """Register the decorated ``function(body, message)`` for a tag; ``*`` takes what is left.
 
@@ -267,14 +267,24 @@ class Chatter:
             codec: ``json`` or ``bytes``.
             transforms: what the function returns, unless None, travels on instead of the body.
             compress: off for bodies that mix a secret with what strangers chose.
+            ordered: what one node broadcasts is dispatched in the order in which it did so; what
+                is still missing after ``repair_timeout_s`` is a gap. Not with ``transforms``.
 
         Raises:
-            ConfigError: the tag has a handler already, or there is no such codec.
+            ConfigError: the tag has a handler already, there is no such codec, or the two exclude
+                each other.
         """
 
         def register(function: Function) -> Function:
             self.handlers.add(
-                codec_handler(tag, codec, function, transforms=transforms, compress=compress)
+                codec_handler(
+                    tag,
+                    codec,
+                    function,
+                    transforms=transforms,
+                    compress=compress,
+                    ordered=ordered,
+                )
             )
             return function
 
@@ -282,7 +292,17 @@ class Chatter:
 
     def on_peer(self, callback: PeerCallback) -> PeerCallback:
         """Call ``callback(PeerEvent)`` when a peer joins, fails, leaves or comes back."""
-        self._callbacks.append(callback)
+        self._peer_callbacks.append(callback)
+        return callback
+
+    def on_gap(self, callback: GapCallback) -> GapCallback:
+        """Call ``callback(Gap)`` for broadcasts to everyone that will not be dispatched here.
+
+        Either they could not be had any more (no ``tag``), or the handler of ``tag`` was too slow
+        for them or has to keep the order. Numbers within such a range that belong to other handlers
+        are not concerned.
+        """
+        self._gap_callbacks.append(callback)
         return callback
 
     def peers(self) -> list[Summary]:
@@ -331,11 +351,29 @@ class Chatter:
             )
         return runtime
 
-    def _tell(self, event: PeerEvent) -> None:
-        self._logger.info("= %s is %s", event.address, event.state)
-        self._changed.set()
+    def _tell(self, event: PeerEvent | Gap) -> None:
+        if isinstance(event, Gap):
+            self._warn_of(event)
+        else:
+            self._logger.info("= %s is %s", event.address, event.state)
+            self._changed.set()
         self._events.append(event)
         self._told.set()
+
+    def _warn_of(self, gap: Gap) -> None:
+        # A slow handler was named when it began to drop; and who takes gaps knows what to do.
+        now = time.monotonic()
+        if gap.tag is not None or self._gap_callbacks:
+            return
+        if now - self._warned_gap_at >= GAP_WARNING_INTERVAL_S:
+            self._warned_gap_at = now
+            self._logger.warning(
+                "broadcasts %d to %d of %s are lost for this node: nobody has them any more. on_gap"
+                " tells of each",
+                gap.first,
+                gap.last,
+                gap.origin,
+            )
 
     def _call_back(self, runtime: Runtime) -> None:
         """Callbacks have a greenlet of their own, so a slow one delays only other callbacks."""
@@ -345,51 +383,14 @@ class Chatter:
             self._told.clear()
             while self._events and runtime.running:
                 event = self._events.popleft()
-                for callback in tuple(self._callbacks):
-                    try:
-                        callback(event)
-                    except (Exception, Timeout):
-                        self._logger.exception("a peer callback failed")
+                if isinstance(event, Gap):
+                    self._call_all(self._gap_callbacks, event)
+                else:
+                    self._call_all(self._peer_callbacks, event)
 
-
-def known_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    """The keywords as Config takes them.
-
-    Raises:
-        ConfigError: names one that is no setting.
-    """
-    for name in fields:
-        if name not in Config.__dataclass_fields__ or not Config.__dataclass_fields__[name].init:
-            raise ConfigError(f"{name}: there is no such setting")
-    return fields
-
-
-def check_tag(tag: object) -> None:
-    """Refuse what cannot be a tag.
-
-    Raises:
-        ConfigError: not a text of 1 to 255 bytes.
-    """
-    try:
-        size = len(tag.encode()) if isinstance(tag, str) else 0
-    except UnicodeEncodeError:  # half of a surrogate pair
-        size = 0
-    if not 0 < size <= MAX_TAG_BYTES:
-        raise ConfigError(f"tag: a text of 1 to {MAX_TAG_BYTES} bytes, not {tag!r}")
-
-
-def check_recipients(to: object) -> list[NetID]:
-    """The recipients as a list.
-
-    Raises:
-        ConfigError: not a list of NetIDs.
-    """
-    if isinstance(to, (NetID, str)) or not isinstance(to, Iterable):
-        raise ConfigError("to: a list of NetIDs, or None for everybody")
-    recipients = list(to)
-    for netid in recipients:
-        if not isinstance(netid, NetID):
-            raise ConfigError(f"to: NetIDs, not {netid!r}; NetID.parse('1.2.3.4:29999') makes one")
-        if netid.is_group:
-            raise ConfigError(f"to: {netid} is a group; name nodes, or None for everybody")
-    return recipients
+    def _call_all(self, callbacks: list[Callable[[Told], Any]], event: Told) -> None:
+        for callback in tuple(callbacks):
+            try:
+                callback(event)
+            except (Exception, Timeout):
+                self._logger.exception("a callback failed")

@@ -42,6 +42,8 @@ class Shell(Protocol):
     connections: dict[Session, Carrier]
     room: Event
     """Set whenever a group's queue was emptied."""
+    handlers_keep_up: Event
+    """Set unless some handler's queue is full, and not for so long that it pays for that alone."""
 
     def core(self, function: Callable[..., Result], *args: Any) -> Result | None:
         """What a call of the core returns, once what it asks for is carried out."""

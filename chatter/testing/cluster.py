@@ -176,12 +176,14 @@ class Cluster:
         to: Sequence[Member | str | NetID] | None = None,
         *,
         codec: str | None = None,
+        confirm_s: float | None = None,
     ) -> BroadcastID:
-        """Have a member broadcast."""
+        """Have a member broadcast; with ``confirm_s``, its ``receipts`` tell who got it."""
         targets = None
         if to is not None:
             targets = [one if isinstance(one, NetID) else self._member(one).netid for one in to]
-        return self._member(origin).broadcast(tag, body, targets, codec=codec)[0]
+        sender = self._member(origin)
+        return sender.broadcast(tag, body, targets, codec=codec, confirm_s=confirm_s)[0]
 
     def deliveries(self, broadcast: BroadcastID) -> list[tuple[Member, Delivery]]:
         """Who dispatched a broadcast, how and when, in the order of time."""
@@ -232,7 +234,7 @@ class Cluster:
         while (
             network.in_flight
             or network.streams.waiting()
-            or any(one.node.pending() for one in self.running)
+            or any(one.node.pending(self.now) for one in self.running)
         ):
             if not self.clock.step(deadline):
                 raise AssertionError(f"not quiet within {within_s} s (seed {self.seed})")

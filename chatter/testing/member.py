@@ -18,23 +18,30 @@ from chatter.core.effects import (
     Deliver,
     Disconnect,
     Effect,
+    Gap,
     MulticastReady,
+    Outcome,
     PeerEvent,
     SessionReady,
+    Settled,
     Trouble,
     UdpReady,
 )
 from chatter.core.handlers import Message, SerializerDB, decode_message, encode_message
 from chatter.core.node import Node
 from chatter.core.session import Session
-from chatter.errors import FrameError, MessageTooLarge
+from chatter.errors import FrameError, MessageTooLarge, QueueFull
 from chatter.ids import BroadcastID, NetID
 from chatter.testing.clock import Clock, Timer
+from chatter.testing.freezer import STOCK_BUFFER_BYTES
 from chatter.testing.network import Membership, Network
 from chatter.testing.streams import Stream
+from chatter.testing.worker import Worker
+from chatter.wire.seal import MAX_FRAME_BYTES
 
-# What a stock Linux grants a socket that asks for more than it may have.
-STOCK_BUFFER_BYTES = 212_992
+# What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
+# no frame holds it is all, as chunks are cut as there is room for them.
+HEADER_BYTES = 4096
 
 # While stopping: how often to look whether all is sent.
 FLUSH_STEP_S = 0.005
@@ -86,6 +93,10 @@ class Member:
         self.handlers = SerializerDB()
         self.inbox: list[Delivery] = []
         """What was dispatched, in all its lives, in order."""
+        self.receipts: dict[BroadcastID, Outcome] = {}
+        """What became of its confirmed broadcasts, once they were settled."""
+        self.gaps: list[Gap] = []
+        """What it was told it will not get, in all its lives, in order."""
         self.events: list[PeerEvent] = []
         """What its core told of its peers, in all its lives, in order."""
         self.troubles: list[str] = []
@@ -98,6 +109,7 @@ class Member:
         self._rng: random.Random = network.rng
         self._unix_ms = unix_ms
         self._takes_s: dict[str, float] = {}
+        self._workers: dict[str, Worker] = {}
         self._node: Node | None = None
         self._streams: dict[Session, Stream] = {}
         self._sessions: dict[Stream, Session] = {}
@@ -196,12 +208,34 @@ class Member:
         self._closing.clear()
         self._ready_channels.clear()
         self._ready_sessions.clear()
-        self._udp_ready = False
+        self._udp_ready = self._pumping = False
+        for worker in self._workers.values():
+            worker.clear()
+
+    def freeze(self) -> None:
+        """Stop the process, as SIGSTOP does: it takes nothing and sends nothing.
+
+        Its sockets stay open: its system takes connections and what comes, as far as there is room.
+        """
+        assert self.running, f"{self.name} does not run"
+        self._network.freezer.freeze(self.netid)
+
+    def thaw(self) -> None:
+        """Let a stopped process go on."""
+        self._network.freezer.thaw(self.netid)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its process is stopped."""
+        return self._network.freezer.frozen(self.netid)
+
+    def _keeps(self, call: Callable[[], Any]) -> bool:
+        return self._network.freezer.keeps(self.netid, call)
 
     def _finish(self, deadline: float, *, told: bool) -> None:
-        if not self.running:
+        if not self.running or self._keeps(lambda: self._finish(deadline, told=told)):
             return
-        if self.node.pending() and self._clock.now < deadline:
+        if self.node.pending(self._clock.now) and self._clock.now < deadline:
             self._clock.after(FLUSH_STEP_S, lambda: self._finish(deadline, told=told))
         elif not told:
             # Only now: who reads it closes its connections with us.
@@ -216,21 +250,57 @@ class Member:
     # Broadcasts
 
     def broadcast(
-        self, tag: str, body: Any, to: Sequence[NetID] | None = None, *, codec: str | None = None
+        self,
+        tag: str,
+        body: Any,
+        to: Sequence[NetID] | None = None,
+        *,
+        codec: str | None = None,
+        confirm_s: float | None = None,
     ) -> tuple[BroadcastID, int]:
-        """Send; the broadcast's id, and how many peers it is meant for."""
+        """Send; the broadcast's id, and how many peers it is meant for.
+
+        Args:
+            confirm_s: seconds for their answers; ``receipts`` then has what became of it.
+
+        Raises:
+            QueueFull: its queues are full, and nothing was sent. A program would wait for a moment.
+        """
         handler = self.handlers.get(tag)
         name, payload = encode_message(handler, tag, body, codec)
         if len(payload) > self.config.max_message_bytes:
             raise MessageTooLarge(f"{len(payload)} bytes encoded")
+        needed = HEADER_BYTES + (len(payload) if len(payload) <= MAX_FRAME_BYTES else 0)
+        if self.node.room(self._clock.now) < needed:
+            raise QueueFull("the network takes less than is broadcast")
         compress = handler is None or handler.compress
-        sent = self.node.broadcast(tag, name, payload, to, self._clock.now, compress=compress)
+        sent, targets = self.node.broadcast(
+            tag, name, payload, to, self._clock.now, compress=compress, confirm_s=confirm_s
+        )
         self._carry_out()
-        return sent
+        return sent, len(targets)
 
     def handler_takes(self, tag: str, seconds: float) -> None:
         """Let the handler of a tag take so long until it is done."""
         self._takes_s[tag] = seconds
+
+    def handler_queue(self, tag: str, takes_s: float, full_at: int) -> Worker:
+        """Give the handler of a tag a worker of its own: what is dispatched waits for its turn.
+
+        It may not be one that transforms.
+
+        Args:
+            takes_s: seconds for each message.
+            full_at: how many may wait before the node holds back those who send.
+        """
+        worker = Worker(self._clock, takes_s, full_at, self._keeps, self._note_handlers)
+        self._workers[tag] = worker
+        return worker
+
+    def _note_handlers(self) -> None:
+        full = any(worker.full for worker in self._workers.values())
+        self.node.note_handlers(full, self._clock.now)
+        self._carry_out()
 
     # What the network hands over
 
@@ -286,10 +356,18 @@ class Member:
             case Disconnect(session):
                 self._closing.add(session)
                 self._ready_sessions[session] = None
-            case Deliver():
-                self._dispatch(effect)
+            case Deliver(gossip):
+                worker = self._workers.get(gossip.tag)
+                if worker is None:
+                    self._dispatch(effect)
+                else:
+                    worker.put(lambda: self._dispatch(effect))
             case PeerEvent():
                 self.events.append(effect)
+            case Settled(broadcast, outcome):
+                self.receipts[broadcast] = outcome
+            case Gap():
+                self.gaps.append(effect)
             case Trouble(message):
                 self.troubles.append(message)
 
@@ -300,13 +378,15 @@ class Member:
             self._clock.after(0.0, self._pump)
 
     def _pump(self) -> None:
+        if self._keeps(self._pump):
+            return
         self._pumping = False
         if not self.running:
             return
         node, network = self.node, self._network
         while self._ready_channels:
             channel = self._ready_channels.pop()
-            while (frame := node.multicast_frame(channel)) is not None:
+            while (frame := node.multicast_frame(channel, self._clock.now)) is not None:
                 network.send_multicast(self.netid, channel, frame)
         self._udp_ready = False
         while (datagram := node.udp_frame()) is not None:
@@ -352,12 +432,14 @@ class Member:
         self._carry_out()
 
         def check() -> None:
-            if not session.proven:
+            if not self._keeps(check) and not session.proven:
                 self._close(session)
 
         self._clock.after(self.config.connect_timeout_s, check)
 
     def _close(self, session: Session) -> None:
+        if self._keeps(lambda: self._close(session)):
+            return
         stream = self._streams.get(session)
         if stream is not None:
             self._forget(session)
@@ -405,6 +487,8 @@ class Member:
         self._clock.after(takes_s, lambda: self._transformed(gossip.id, payload))
 
     def _transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
+        if self._keeps(lambda: self._transformed(broadcast, payload)):
+            return
         if self.running:
             self.node.transformed(broadcast, payload, self._clock.now)
             self._carry_out()
@@ -420,6 +504,8 @@ class Member:
             self._timer = self._clock.at(wakeup, self._wake)
 
     def _wake(self) -> None:
+        if self._keeps(self._wake):
+            return
         self._timer, self._wakes_at = None, float("inf")
         if self.node.next_wakeup() <= self._clock.now:
             self.node.tick(self._clock.now)

@@ -10,11 +10,13 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from chatter.ids import NetID
 from chatter.testing.clock import Clock
 from chatter.testing.faults import MULTICAST, UDP, Fault, Path
+from chatter.testing.freezer import Freezer
 from chatter.testing.streams import Streams, StreamUser
 
 # One way, without any fault: a switched Ethernet, and a few routers between two of them.
@@ -72,7 +74,14 @@ class Network:
         self.taps: list[Callable[[Path, bytes], None]] = []
         """Called with each datagram, and each piece of a stream, that is sent. For a multicast the
         target is the group."""
+        self.bits_per_s: float | None = None
+        """What the interface of each host sends, one packet after the other: those of a multicast
+        once, whoever hears it. A piece of a stream arrives when its last bit does. None: packets
+        take no time to leave. What stays within a host does not pass its interface."""
         self.streams = Streams(self)
+        self.freezer = Freezer(self.counts)
+        """The processes that are stopped."""
+        self._interface_free_at: dict[str, float] = {}
         self._attached: dict[NetID, Attachment] = {}
         self._hosts: dict[str, str] = {}
         self._dark: set[str] = set()
@@ -123,6 +132,7 @@ class Network:
             self._dark.add(place.host)
         for listeners in self._listeners.values():
             listeners[:] = [one for one in listeners if one[0] is not place]
+        self.freezer.forget(netid)
         self.streams.orphan(netid)
 
     def route_multicast(self, a: str, b: str, routers: int = 1) -> None:
@@ -150,8 +160,11 @@ class Network:
         path = Path(UDP, source, target)
         if self._leaves(path, data, self._unicast_limit(source, target)):
             receiver = self._attached.get(target)
+            local = self.same_host(source, target)
+            leaving_s = 0.0 if local else self.leaving_s(source, len(data) + IP_UDP_BYTES)
             for delay in self.fate(path):
                 if receiver is not None:
+                    delay += leaving_s
                     self._deliver_after(delay, [(receiver, None)], data, target.is_loopback)
 
     def send_multicast(self, source: NetID, channel: int, data: bytes) -> None:
@@ -161,12 +174,15 @@ class Network:
         limit = LOOPBACK_DATAGRAM_BYTES if membership.loopback else ETHERNET_DATAGRAM_BYTES
         if not self._leaves(Path(MULTICAST, source, membership.group), data, limit):
             return
+        on_lo = membership.loopback
+        leaving_s = 0.0 if on_lo else self.leaving_s(source, len(data) + IP_UDP_BYTES)
         arrivals: dict[float, list[tuple[Attachment, int | None]]] = {}
         for receiver, index in self._audience(place, membership):
             if receiver is place:  # the kernel loops it back, faults or not
                 arrivals.setdefault(0.0, []).append((receiver, index))
                 continue
             for delay in self.fate(Path(MULTICAST, source, receiver.netid)):
+                delay += 0.0 if receiver.host == place.host else leaving_s
                 arrivals.setdefault(delay, []).append((receiver, index))
         for delay, receivers in arrivals.items():
             self._deliver_after(delay, receivers, data, membership.loopback)
@@ -200,11 +216,25 @@ class Network:
             self.counts[f"{path.kind}_lost"] += 1
         return delays
 
+    def leaving_s(self, source: NetID, size: int) -> float:
+        """How long from now until the last bit of so many bytes has left the source's host."""
+        if self.bits_per_s is None:
+            return 0.0
+        place = self._attached.get(source)
+        host = source.ip if place is None else place.host
+        begins = max(self.clock.now, self._interface_free_at.get(host, 0.0))
+        ends = self._interface_free_at[host] = begins + size * 8 / self.bits_per_s
+        return ends - self.clock.now
+
+    def same_host(self, source: NetID, target: NetID) -> bool:
+        """Whether both are known to be on one machine."""
+        here, there = self._attached.get(source), self._attached.get(target)
+        return here is not None and there is not None and here.host == there.host
+
     # Details
 
     def _unicast_limit(self, source: NetID, target: NetID) -> int:
-        here, there = self._attached.get(source), self._attached.get(target)
-        local = here is not None and there is not None and here.host == there.host
+        local = self.same_host(source, target)
         return LOOPBACK_DATAGRAM_BYTES if local else ETHERNET_DATAGRAM_BYTES
 
     def _leaves(self, path: Path, data: bytes, limit: int) -> bool:
@@ -245,6 +275,10 @@ class Network:
             self.in_flight -= 1
             for receiver, channel in receivers:
                 if self._attached.get(receiver.netid) is receiver:
-                    receiver.endpoint.received_datagram(data, channel, from_loopback)
+                    hand = partial(
+                        receiver.endpoint.received_datagram, data, channel, from_loopback
+                    )
+                    if not self.freezer.keeps_datagram(receiver.netid, len(data), hand):
+                        hand()
 
         self.clock.after(delay, arrive)

@@ -46,8 +46,9 @@ class Stage:
 
     def __init__(self, seed: int, config: dict[str, Any]) -> None:
         self.cluster = Cluster(seed, **config)
-        self.sent: list[tuple[BroadcastID, Member, set[NetID]]] = []
-        """Each broadcast with its origin and those who ought to dispatch it."""
+        self.sent: list[tuple[BroadcastID, Member, set[NetID], bool]] = []
+        """Each broadcast with its origin, those who ought to dispatch it, and whether it was to
+        everyone, so that others may."""
 
     def those(self, name: str) -> list[Member]:
         """The node of this name, or all of the segment."""
@@ -137,7 +138,7 @@ class Broadcast(Step):
             named = [one for name in self.to.split() for one in stage.those(name)]
             meant = {one.netid for one in named} - {origin.netid}
             sent = stage.cluster.broadcast(origin, "story", body, named)
-        stage.sent.append((sent, origin, meant))
+        stage.sent.append((sent, origin, meant, not self.to))
 
     def __str__(self) -> str:
         return f"{self.origin} broadcasts {self.bytes} bytes to {self.to or 'everyone'}"
@@ -155,12 +156,14 @@ class EverybodyDispatches(Step):
     def play(self, stage: Stage) -> None:
         cluster = stage.cluster
         cluster.run_for(self.within_s)
-        for sent, origin, meant in stage.sent:
+        for sent, origin, meant, to_all in stage.sent:
             got = [member.netid for member, _ in cluster.deliveries(sent)]
             twice = sorted({cluster.name_of(one) for one in got if got.count(one) > 1})
             running = {one.netid for one in cluster.running}
             missing = sorted(cluster.name_of(one) for one in (meant & running) - set(got))
-            uninvited = sorted(cluster.name_of(one) for one in set(got) - meant)
+            # Who was cut off when it went out to everyone gets it when the network has healed.
+            entitled = {one.netid for one in cluster} if to_all else meant
+            uninvited = sorted(cluster.name_of(one) for one in set(got) - entitled)
             wrong = [
                 f"{words}: {', '.join(names)}"
                 for words, names in (

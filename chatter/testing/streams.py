@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from chatter.ids import NetID
 from chatter.testing.clock import Clock
 from chatter.testing.faults import TCP, Path
+from chatter.testing.freezer import Freezer
 
 if TYPE_CHECKING:
     from chatter.testing.network import Network
@@ -61,7 +62,7 @@ class Stream:
         self._other: Stream | None = None
         self._outgoing: deque[bytes | None] = deque()
         self._unread = bytearray()
-        self._unarrived = 0
+        self._unread_there = 0
         self._finished = False
         self._ending = False
         self._stuck_since: float | None = None
@@ -76,7 +77,7 @@ class Stream:
     @property
     def room(self) -> int:
         """Bytes that ``write`` takes before the other side has to read."""
-        return max(0, WINDOW_BYTES - self._unarrived)
+        return max(0, WINDOW_BYTES - self._unread_there)
 
     @property
     def waiting(self) -> bool:
@@ -86,7 +87,7 @@ class Stream:
     def write(self, data: bytes) -> None:
         """Send bytes; nothing happens on a connection that is over."""
         if self.open and not self._finished and data:
-            self._unarrived += len(data)
+            self._unread_there += len(data)
             self._outgoing.append(data)
             self._transmit()
 
@@ -117,6 +118,8 @@ class Stream:
 
     def break_off(self) -> None:
         """The connection is over, and its user is told."""
+        if self._streams.freezer.keeps(self.local, self.break_off):
+            return
         if self.open:
             self.open = False
             user, self._user = self._user, None
@@ -150,14 +153,13 @@ class Stream:
         self._outgoing.popleft()
         was_stuck = self._stuck_since is not None
         self._stuck_since, self._pause = None, RETRY_AFTER_S
-        self._last_arrival = max(self._last_arrival, now + delay)
+        leaving_s = streams.leaving_s(self.local, self.remote, len(data or b""))
+        self._last_arrival = max(self._last_arrival, now + leaving_s + delay)
         streams.send(Path(TCP, self.local, self.remote), self._last_arrival, data, self._arrive)
         if was_stuck:
             self._transmit()
 
     def _arrive(self, data: bytes | None) -> None:
-        was_full = self.room == 0
-        self._unarrived -= len(data or b"")
         other = self._other
         assert other is not None
         if other._user is None:
@@ -170,7 +172,15 @@ class Stream:
         else:
             other._unread += data
         other._hand_over_soon()
-        if was_full and self.room and self._user is not None:
+
+    def _was_read(self, size: int) -> None:
+        was_full = self.room == 0
+        self._unread_there -= size
+        if was_full and self.room:
+            self._say_writable()
+
+    def _say_writable(self) -> None:
+        if not self._streams.freezer.keeps(self.local, self._say_writable) and self._user:
             self._user.writable(self)
 
     # Receiving
@@ -181,6 +191,8 @@ class Stream:
             self._streams.clock.after(pause_s, self._hand_over)
 
     def _hand_over(self) -> None:
+        if self._streams.freezer.keeps(self.local, self._hand_over):
+            return
         self._handing_over = False
         user = self._user
         if user is None:
@@ -190,6 +202,8 @@ class Stream:
             data = bytes(self._unread[:size])
             del self._unread[:size]
             user.received(self, data)
+            assert self._other is not None
+            self._other._was_read(size)
         if self._unread:
             self._hand_over_soon(_PIECE_PAUSE_S)
         elif self._ending:
@@ -210,6 +224,11 @@ class Streams:
         """The network's clock."""
         return self._network.clock
 
+    @property
+    def freezer(self) -> Freezer:
+        """The processes that are stopped."""
+        return self._network.freezer
+
     def connect(
         self,
         source: NetID,
@@ -221,7 +240,12 @@ class Streams:
     ) -> None:
         """Open a connection, or learn that nobody answers."""
         deadline = self.clock.now + timeout_s
-        self._knock(source, target, user, deadline, 1.0, connected, failed)
+
+        def fail() -> None:
+            if not self.freezer.keeps(source, fail):
+                failed()
+
+        self._knock(source, target, user, deadline, 1.0, connected, fail)
 
     def orphan(self, netid: NetID) -> None:
         """The process that owned these streams is gone."""
@@ -236,6 +260,12 @@ class Streams:
         """How long the next bytes take; None if they are lost and have to be sent again."""
         delays = self._network.fate(Path(TCP, source, target))
         return min(delays, default=None)
+
+    def leaving_s(self, source: NetID, target: NetID, size: int) -> float:
+        """How long until the last bit of so many bytes has left the source's host."""
+        if self._network.same_host(source, target):
+            return 0.0
+        return self._network.leaving_s(source, size + packets_of(size) * _IP_TCP_BYTES)
 
     def piece(self, available: int) -> int:
         """How much of what is there the next read yields."""
@@ -254,7 +284,7 @@ class Streams:
         for tap in network.taps:
             tap(path, data or b"")
         size = len(data or b"")
-        packets = max(1, -(-size // _SEGMENT_BYTES))
+        packets = packets_of(size)
         network.counts["tcp_sent"] += packets
         network.counts["tcp_bytes"] += size + packets * _IP_TCP_BYTES
         network.in_flight += 1
@@ -312,13 +342,20 @@ class Streams:
             self._keep(far)
 
             def open_near() -> None:
+                if self.freezer.keeps(source, open_near):
+                    return
                 if near.open:
                     connected(near)
                 else:
                     failed()
 
+            def accept() -> None:
+                # Of one that is stopped the system takes the connection, and the bytes too.
+                if not self.freezer.keeps(target, accept) and far.open:
+                    place.endpoint.accepted(far, target.is_loopback)
+
             clock.after(round_trip_s - there, open_near)
-            place.endpoint.accepted(far, target.is_loopback)
+            accept()
 
         clock.after(there, answer)
 
@@ -326,3 +363,8 @@ class Streams:
         kept = self._streams.setdefault(stream.local, [])
         kept[:] = [one for one in kept if one.open]
         kept.append(stream)
+
+
+def packets_of(size: int) -> int:
+    """How many packets carry so many bytes of a stream."""
+    return max(1, -(-size // _SEGMENT_BYTES))

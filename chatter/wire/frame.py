@@ -4,7 +4,8 @@
 
     body    = flags (1): 1 compressed, 2 names its sender
               with flag 1: raw size (varint), LZ4 block of the routing part; else the routing part
-    routing = NetID table; with flag 2: sender (index), channel (varint); records
+    routing = NetID table; with flag 2: sender (index), channel (varint), position (varint);
+              records
     record  = type (varint), length (varint), bytes
     stream  = (length (4, big-endian), frame)*
 
@@ -21,9 +22,9 @@ import lz4.block
 from chatter.errors import FrameError, TooLarge, Truncated
 from chatter.ids import NetID
 from chatter.wire.cursor import Cursor
-from chatter.wire.gossip import Gossip, netid_at
+from chatter.wire.fields import netid_at
 from chatter.wire.idtable import decode_table, encode_table
-from chatter.wire.records import Record, decode_record, type_of
+from chatter.wire.records import CARRIERS, TYPE_BYTES, Record, decode_record
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from chatter.wire.varint import encode_varint
 
@@ -53,6 +54,9 @@ class Sender(NamedTuple):
     netid: NetID
     channel: int
     """Which of the sender's multicast sockets it left by; evidence is kept for each."""
+    position: int = 0
+    """What the datagrams with gossips or chunks that left by it have cost up to here, with this
+    one: bytes and 768 for each. Receivers grant credit in it."""
 
 
 class Body(NamedTuple):
@@ -76,12 +80,13 @@ def encode_body(records: Sequence[Record], sender: Sender | None = None) -> byte
     table, index = encode_table(netids)
     parts = [table]
     if sender is not None:
-        parts += (encode_varint(index[sender.netid]), encode_varint(sender.channel))
+        parts.append(encode_varint(index[sender.netid]))
+        parts += (encode_varint(sender.channel), encode_varint(sender.position))
     compress = True
     for record in records:
         encoded = record.encode(index)
-        parts += (encode_varint(type_of(record)), encode_varint(len(encoded)), encoded)
-        if isinstance(record, Gossip) and not record.compress:
+        parts += (TYPE_BYTES[type(record)], encode_varint(len(encoded)), encoded)
+        if isinstance(record, CARRIERS) and not record.compress:
             compress = False
     routing = b"".join(parts)
     if len(routing) > MAX_ROUTING_BYTES:
@@ -110,7 +115,7 @@ def decode_body(body: bytes) -> Body:
     table = decode_table(cursor)
     sender = None
     if flags & _NAMES_SENDER:
-        sender = Sender(netid_at(table, cursor.varint()), cursor.varint())
+        sender = Sender(netid_at(table, cursor.varint()), cursor.varint(), cursor.varint())
     records: list[Record] = []
     unknown = named = 0
     while cursor.remaining:

@@ -2,13 +2,17 @@
 
 ::
 
-    gossip  = flags (1): 1 to everyone, 2 do not compress, 4 has a revision; codec in bits 4 and 5
+    gossip  = flags (1): 1 to everyone, 2 do not compress, 4 has a revision, 8 is large,
+              64 is confirmed, 128 comes after a number; codec in bits 4 and 5
               origin (index), epoch (8), seqno (varint)
               number (varint, only with flag 1), revision (varint, only with flag 4)
+              size times 2, plus 1 if its chunks come only when asked for (varint, only with flag 8)
+              milliseconds left (varint, only with flag 64), after (varint, only with flag 128)
               hop (varint), distribution list (index runs), tag (length, UTF-8), payload (the rest)
     payload = NetID table, body
 
-The payload is encoded once, at the origin, with a NetID table of its own.
+The payload is encoded once, at the origin, with a NetID table of its own. One that no frame holds
+follows in chunks, and the gossip is their header: it has the size and no payload.
 """
 
 from __future__ import annotations
@@ -16,20 +20,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from chatter.errors import FrameError
+from chatter.errors import FrameError, TooLarge
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.cursor import Cursor
+from chatter.wire.fields import NETID_BOUND, netid_at
 from chatter.wire.idtable import decode_indices, decode_table, encode_indices, encode_table
-from chatter.wire.varint import encode_varint
+from chatter.wire.varint import MAX_BITS, encode_varint
 
 CODECS = ("json", "bytes", "own")
 MAX_TAG_BYTES = 255  # a tag is a name that is written into every gossip, not a text
 # Halving reaches 2^64 nodes in 64 hops; a gossip that has made more runs in a circle.
 MAX_HOPS = 64
+# 2^32 bytes: far above what any node is configured to take, and still five bytes in a varint.
+MAX_SIZE_BITS = 32
+# 49 days: no timer overflows, however far away a deadline is said to be.
+MS_BITS = 32
 
-_TO_EVERYONE, _PLAIN, _REVISED = 1, 2, 4
+_TO_EVERYONE, _PLAIN, _REVISED, _LARGE, _CONFIRMED, _AFTER = 1, 2, 4, 8, 64, 128
+_RARE = _REVISED | _LARGE | _CONFIRMED | _AFTER
 _CODEC_SHIFT = 4
-_KNOWN_FLAGS = _TO_EVERYONE | _PLAIN | _REVISED | 3 << _CODEC_SHIFT
+_FLAGS_OF_CODEC = {codec: number << _CODEC_SHIFT for number, codec in enumerate(CODECS)}
+
+# Besides payload, tag and NetIDs: flags, epoch, seqno, number or after, revision, size,
+# milliseconds, hop, count of runs and length of the tag are 55 bytes at most.
+_FIXED_BOUND = 64
 
 
 class Gossip(NamedTuple):
@@ -52,6 +66,19 @@ class Gossip(NamedTuple):
     """How many handlers have replaced its body on the way."""
     compress: bool = True
     """Whether the frame around it may be compressed."""
+    confirm_ms: int = 0
+    """Confirmed: milliseconds that are left for the answers. Else 0."""
+    after: int = 0
+    """To some: the origin's number when it was sent, for who keeps the order. Else 0."""
+    size: int = 0
+    """Large: bytes of the payload, which follows in chunks. Else 0."""
+    pull: bool = False
+    """Large: whether chunks come only when they are asked for."""
+
+    @property
+    def large(self) -> bool:
+        """Whether it is the header of a payload that follows in chunks."""
+        return self.size > 0
 
     @property
     def to_everyone(self) -> bool:
@@ -64,27 +91,53 @@ class Gossip(NamedTuple):
 
     def encode(self, index: Mapping[NetID, int]) -> bytes:
         """The record's bytes, given the index of each NetID in the table of the frame."""
-        origin, epoch, seqno = self.id
-        tag = self.tag.encode()
-        flags = (
-            (_TO_EVERYONE if self.number else 0)
-            | (0 if self.compress else _PLAIN)
-            | (_REVISED if self.revision else 0)
-            | CODECS.index(self.codec) << _CODEC_SHIFT
-        )
+        (
+            (origin, epoch, seqno),
+            tag,
+            codec,
+            payload,
+            number,
+            hop,
+            distribution,
+            revision,
+            compress,
+            confirm_ms,
+            after,
+            size,
+            pull,
+        ) = self
+        flags = _FLAGS_OF_CODEC[codec]
+        optional = b""
+        if number:
+            flags |= _TO_EVERYONE
+            optional = encode_varint(number)
+        if not compress:
+            flags |= _PLAIN
+        if revision:
+            flags |= _REVISED
+            optional += encode_varint(revision)
+        if size:
+            flags |= _LARGE
+            optional += encode_varint(size * 2 + pull)
+        if confirm_ms:
+            flags |= _CONFIRMED
+            optional += encode_varint(confirm_ms)
+        if after:
+            flags |= _AFTER
+            optional += encode_varint(after)
+        name = tag.encode()
         return b"".join(
             (
                 bytes((flags,)),
                 encode_varint(index[origin]),
                 epoch.to_bytes(8, "big"),
                 encode_varint(seqno),
-                encode_varint(self.number) if self.number else b"",
-                encode_varint(self.revision) if self.revision else b"",
-                encode_varint(self.hop),
-                encode_indices(index[netid] for netid in self.distribution),
-                encode_varint(len(tag)),
-                tag,
-                self.payload,
+                optional,
+                encode_varint(hop),
+                encode_indices([index[netid] for netid in distribution]) if distribution else b"\0",
+                encode_varint(len(name)),
+                name,
+                payload,
             )
         )
 
@@ -97,22 +150,33 @@ class Gossip(NamedTuple):
         """
         flags = cursor.byte()
         codec = flags >> _CODEC_SHIFT & 3
-        if flags & ~_KNOWN_FLAGS or codec >= len(CODECS):
+        if codec >= len(CODECS):
             raise FrameError("a gossip with flags of another version")
         origin = netid_at(table, cursor.varint())
         epoch = cursor.uint(8)
         seqno = cursor.varint()
-        number = cursor.varint() if flags & _TO_EVERYONE else 0
-        revision = cursor.varint() if flags & _REVISED else 0
+        number = _present(cursor) if flags & _TO_EVERYONE else 0
+        revision = sized = confirm_ms = after = 0
+        if flags & _RARE:
+            revision = _present(cursor) if flags & _REVISED else 0
+            sized = _present(cursor, MAX_SIZE_BITS + 2) if flags & _LARGE else 0
+            confirm_ms = _present(cursor, MS_BITS) if flags & _CONFIRMED else 0
+            after = _present(cursor) if flags & _AFTER else 0
+            if sized == 1:
+                raise FrameError("a large gossip of nothing")
+            if sized >> 1 > 1 << MAX_SIZE_BITS:
+                raise TooLarge("a gossip of a payload beyond any that can be")
         hop = cursor.varint()
         if not seqno or not 0 < hop <= MAX_HOPS:
             raise FrameError("a gossip with an impossible seqno or hop")
-        if (flags & _TO_EVERYONE and not number) or (flags & _REVISED and not revision):
-            raise FrameError("a gossip with a number or revision of zero")
+        if number and after:
+            raise FrameError("a gossip with a number that comes after another")
         distribution = decode_indices(cursor, table)
         tag = cursor.text()
         if not tag or len(tag.encode()) > MAX_TAG_BYTES:
             raise FrameError("a gossip with an empty or too long tag")
+        if sized and cursor.remaining:
+            raise FrameError("a large gossip with a payload")
         return cls(
             BroadcastID(origin, epoch, seqno),
             tag,
@@ -123,6 +187,10 @@ class Gossip(NamedTuple):
             distribution,
             revision,
             not flags & _PLAIN,
+            confirm_ms,
+            after,
+            sized >> 1,
+            bool(sized & 1),
         )
 
     def size_bound(self) -> int:
@@ -131,9 +199,19 @@ class Gossip(NamedTuple):
         Each NetID of the list may cost a table entry and a run of its own; the bound is loose, so
         that it needs no table to be built.
         """
-        wide = any(":" in netid.ip for netid in self.netids())
-        each = 28 if wide else 16
-        return len(self.payload) + 64 + 4 * len(self.tag) + each * (1 + len(self.distribution))
+        each = 16
+        if ":" in self.id.origin.ip or any(":" in netid.ip for netid in self.distribution):
+            each = NETID_BOUND
+        listed = each * (1 + len(self.distribution))
+        return len(self.payload) + _FIXED_BOUND + 4 * len(self.tag) + listed
+
+
+def _present(cursor: Cursor, max_bits: int = MAX_BITS) -> int:
+    """A number that a flag announced: 0 would have been said without it."""
+    value = cursor.varint(max_bits)
+    if not value:
+        raise FrameError("a gossip with a field of zero that need not be there")
+    return value
 
 
 def encode_payload(netids: Sequence[NetID], body: bytes) -> bytes:
@@ -152,14 +230,3 @@ def split_payload(payload: bytes) -> tuple[dict[int, NetID], bytes]:
     cursor = Cursor(payload)
     table = decode_table(cursor)
     return dict(enumerate(table)), cursor.rest()
-
-
-def netid_at(table: Sequence[NetID], position: int) -> NetID:
-    """The NetID with this index.
-
-    Raises:
-        FrameError: the table is shorter.
-    """
-    if position >= len(table):
-        raise FrameError("an index that the NetID table does not have")
-    return table[position]

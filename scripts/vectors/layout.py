@@ -26,6 +26,15 @@ RECORD_TYPES = {
     "probe": 6,
     "want": 7,
     "leave": 8,
+    "highest": 9,
+    "want numbers": 10,
+    "chunk": 11,
+    "want chunks": 12,
+    "ack": 13,
+    "report": 14,
+    "took": 15,
+    "credit": 16,
+    "session credit": 17,
 }
 CHANNELS = {"multicast": 1, "udp": 2, "tcp hello": 3, "tcp": 4}
 CODECS = {"json": 0, "bytes": 1, "own": 2}
@@ -75,6 +84,16 @@ def runs(indices: Iterable[int]) -> bytes:
     return out
 
 
+def ranges(given: Iterable[Sequence[int]]) -> bytes:
+    """Ranges of numbers, first and last included, that do not touch."""
+    out = leb128(len(list(given)))
+    follows = 0
+    for first, last in given:
+        out += leb128(first - follows) + leb128(last - first)
+        follows = last + 1
+    return out
+
+
 def eight(number: int) -> bytes:
     """A number in eight bytes."""
     return number.to_bytes(8, "big")
@@ -93,8 +112,17 @@ def netids_of(record: dict[str, Any]) -> list[str]:
         entries = record["entries"]
         segments = [entry["segment"] for entry in entries if entry["segment"] is not None]
         return [entry["netid"] for entry in entries] + segments
-    if kind in ("probe", "want"):
+    if kind in ("probe", "want", "took"):
         return [one["origin"] for one in record["ids"]]
+    if kind == "highest":
+        return [one["origin"] for one in record["entries"]]
+    if kind in ("want numbers", "chunk", "want chunks"):
+        return [record["origin"]]
+    if kind == "report":
+        groups = record["groups"]
+        return [netid for one in groups for netid in [one["server"], *one["recipients"]]]
+    if kind == "credit":
+        return [one["sender"] for one in record["entries"]]
     return []
 
 
@@ -114,13 +142,61 @@ def record_bytes(record: dict[str, Any], order: Sequence[str]) -> bytes:
         return out
     if kind == "other ids":
         return _other_ids(record, order)
-    if kind in ("probe", "want"):
-        out = leb128(len(record["ids"]))
-        for one in record["ids"]:
-            out += leb128(order.index(one["origin"])) + eight(one["epoch"]) + leb128(one["seqno"])
-        return out
+    if kind in ("probe", "want", "took"):
+        out = bytes([record["answer"]]) if kind == "probe" else b""
+        out += leb128(len(record["ids"]))
+        return out + b"".join(_id(one, order) for one in record["ids"])
+    if kind in ("chunk", "want chunks"):
+        return _chunks(record, order)
+    if kind in ("highest", "want numbers"):
+        return _numbers(record, order)
+    if kind in ("ack", "report"):
+        return _answer(record, order)
+    if kind in ("credit", "session credit"):
+        return _credit(record, order)
     assert kind == "leave"
     return b""
+
+
+def _id(given: dict[str, Any], order: Sequence[str]) -> bytes:
+    return leb128(order.index(given["origin"])) + eight(given["epoch"]) + leb128(given["seqno"])
+
+
+def _chunks(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    if record["kind"] == "want chunks":
+        return _id(record, order) + ranges(record["ranges"])
+    data = bytes.fromhex(record["data"])
+    return bytes([not record["compress"]]) + _id(record, order) + leb128(record["offset"]) + data
+
+
+def _numbers(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    if record["kind"] == "want numbers":
+        origin = leb128(order.index(record["origin"]))
+        return origin + eight(record["epoch"]) + ranges(record["ranges"])
+    out = leb128(len(record["entries"]))
+    for one in record["entries"]:
+        out += leb128(order.index(one["origin"])) + eight(one["epoch"]) + leb128(one["number"])
+    return out
+
+
+def _answer(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    if record["kind"] == "ack":
+        return leb128(record["taken"]) + ranges(record["done"])
+    out = leb128(record["index"]) + leb128(len(record["groups"]))
+    for one in record["groups"]:
+        out += leb128(order.index(one["server"])) + bytes([one["multicast"]]) + leb128(one["hop"])
+        out += runs(order.index(netid) for netid in one["recipients"])
+        out += b"".join(leb128(ms) for ms in one["ms"])
+    return out
+
+
+def _credit(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    if record["kind"] == "session credit":
+        return leb128(record["limit"])
+    out = leb128(len(record["entries"]))
+    for one in record["entries"]:
+        out += leb128(order.index(one["sender"])) + leb128(one["channel"]) + leb128(one["limit"])
+    return out
 
 
 def _hello(record: dict[str, Any]) -> bytes:
@@ -132,16 +208,21 @@ def _hello(record: dict[str, Any]) -> bytes:
         + leb128(record["counter"])
         + eight(record["known_epoch"])
         + leb128(record["buffer"])
+        + leb128(record["since"])
     )
 
 
 def _gossip(record: dict[str, Any], order: Sequence[str]) -> bytes:
     number, revision = record["number"], record["revision"]
-    flags = (number > 0) + 2 * (not record["compress"]) + 4 * (revision > 0)
+    size, left, after = record["size"], record["confirm_ms"], record["after"]
+    flags = (number > 0) + 2 * (not record["compress"]) + 4 * (revision > 0) + 8 * (size > 0)
+    flags += 64 * (left > 0) + 128 * (after > 0)
     out = bytes([flags + 16 * CODECS[record["codec"]]])
     out += leb128(order.index(record["origin"])) + eight(record["epoch"])
     out += leb128(record["seqno"])
     out += (leb128(number) if number else b"") + (leb128(revision) if revision else b"")
+    out += leb128(size * 2 + record["pull"]) if size else b""
+    out += (leb128(left) if left else b"") + (leb128(after) if after else b"")
     out += leb128(record["hop"])
     out += runs(order.index(netid) for netid in record["distribution"])
     tag: bytes = record["tag"].encode()
@@ -167,6 +248,7 @@ def routing(records: Sequence[dict[str, Any]], sender: dict[str, Any] | None) ->
     out = table(netids)
     if sender is not None:
         out += leb128(order.index(sender["netid"])) + leb128(sender["channel"])
+        out += leb128(sender["position"])
     for record in records:
         encoded = record_bytes(record, order)
         out += leb128(RECORD_TYPES[record["kind"]]) + leb128(len(encoded)) + encoded

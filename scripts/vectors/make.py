@@ -25,6 +25,7 @@ from scripts.vectors.layout import (
     netids_of,
     on_stream,
     prk,
+    ranges,
     record_bytes,
     runs,
     subkey,
@@ -45,7 +46,7 @@ def numbers() -> dict[str, Any]:
 
 
 def tables() -> dict[str, Any]:
-    """NetID tables and lists of indices."""
+    """NetID tables, lists of indices, ranges of numbers."""
     return {
         "table": [
             {"name": name, "netids": in_table_order(netids), "hex": table(netids).hex()}
@@ -54,6 +55,10 @@ def tables() -> dict[str, Any]:
         "runs": [
             {"name": name, "indices": indices, "hex": runs(indices).hex()}
             for name, indices in samples.INDEX_RUNS.items()
+        ],
+        "ranges": [
+            {"name": name, "ranges": given, "hex": ranges(given).hex()}
+            for name, given in samples.RANGES.items()
         ],
         "payload": [
             {"netids": in_table_order(netids), "body": inner, "hex": table(netids).hex() + inner}
@@ -128,7 +133,7 @@ def contexts() -> dict[str, tuple[str, bytes]]:
 
 def frames() -> dict[str, Any]:
     """A frame of every channel and label, and first contact over TCP and UDP."""
-    inside = body([samples.RECORDS["leave"]], {"netid": samples.A, "channel": 0})
+    inside = body([samples.RECORDS["leave"]], {"netid": samples.A, "channel": 0, "position": 0})
     made = []
     for name, (channel, context) in contexts().items():
         for label in ("", "blue"):
@@ -164,7 +169,7 @@ def tcp_exchange() -> list[dict[str, Any]]:
     ]
     made = []
     for side, channel, context, life, sender, record in steps:
-        who = None if sender is None else {"netid": sender, "channel": 0}
+        who = None if sender is None else {"netid": sender, "channel": 0, "position": 0}
         sealed = frame(KEY_A, "", channel, context, life, 1, body([record], who))
         made.append({"from": side, "record": record, "hex": on_stream(sealed).hex()})
     return made
@@ -179,7 +184,7 @@ def udp_exchange() -> list[dict[str, Any]]:
     ]
     made = []
     for life, receiver, sender, counter, record in steps:
-        inside = body([record], {"netid": sender, "channel": 0})
+        inside = body([record], {"netid": sender, "channel": 0, "position": 0})
         sealed = frame(KEY_A, "", "udp", life + receiver, life, counter, inside)
         made.append(
             {

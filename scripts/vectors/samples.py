@@ -48,6 +48,15 @@ INDEX_RUNS: dict[str, list[int]] = {
     "every other one": [0, 2, 4, 6],
     "behind a wide gap": [300],
 }
+RANGES: dict[str, list[list[int]]] = {
+    "nothing": [],
+    "from 0": [[0, 0]],
+    "one number": [[7, 7]],
+    "three ranges": [[3, 3], [5, 9], [300, 555]],
+    "one left out each time": [[1, 1], [3, 3], [5, 5]],
+    "all there are": [[0, 2**64 - 1]],
+    "the ends": [[0, 0], [2**64 - 1, 2**64 - 1]],
+}
 
 
 def gossip(**changes: Any) -> dict[str, Any]:
@@ -65,6 +74,10 @@ def gossip(**changes: Any) -> dict[str, Any]:
         "distribution": [],
         "revision": 0,
         "compress": True,
+        "confirm_ms": 0,
+        "after": 0,
+        "size": 0,
+        "pull": False,
     } | changes
 
 
@@ -77,6 +90,7 @@ def hello(challenge: bytes | None, echo: bytes | None, **changes: Any) -> dict[s
         "counter": 0,
         "known_epoch": 0,
         "buffer": 212992,
+        "since": 0,
     } | changes
 
 
@@ -95,7 +109,7 @@ SEEN = {
 }
 RECORDS: dict[str, dict[str, Any]] = {
     "hello that asks": hello(RANDOM_A, None),
-    "hello that echoes": hello(None, RANDOM_A, counter=2**40, known_epoch=EPOCH_A),
+    "hello that echoes": hello(None, RANDOM_A, counter=2**40, known_epoch=EPOCH_A, since=500),
     "hello that does both": hello(RANDOM_B, RANDOM_A, counter=300, known_epoch=2**64 - 1 - 2**16),
     "hello that only tells": hello(None, None, buffer=0),
     "gossip to everyone": gossip(number=1),
@@ -104,6 +118,20 @@ RECORDS: dict[str, dict[str, Any]] = {
     "gossip revised": gossip(distribution=[B], revision=129, hop=5),
     "gossip with every flag": gossip(
         number=2**64 - 1, compress=False, revision=1, codec="own", hop=64, seqno=2**64 - 1
+    ),
+    "gossip confirmed": gossip(distribution=[B], confirm_ms=2000, after=300),
+    "gossip of a large payload": gossip(number=2, payload="", size=2**20),
+    "gossip to ask chunks of": gossip(distribution=[B], payload="", size=2**32, pull=True),
+    "gossip to some with every flag": gossip(
+        distribution=NEIGHBOURS,
+        compress=False,
+        revision=2,
+        codec="bytes",
+        payload="",
+        size=49153,
+        pull=True,
+        confirm_ms=2**32 - 1,
+        after=2**64 - 1,
     ),
     "gossip of bytes": gossip(codec="bytes", payload="0000ff00", number=7, seqno=9),
     "gossip of its own codec": gossip(
@@ -122,9 +150,69 @@ RECORDS: dict[str, dict[str, Any]] = {
             _entry(NEIGHBOURS[3], LIFE_A, 0, True, V6[1]),
         ],
     },
-    "probe": {"kind": "probe", "ids": [_id(A, EPOCH_A, 1), _id(B, EPOCH_B, 300)]},
+    "probe": {
+        "kind": "probe",
+        "ids": [_id(A, EPOCH_A, 1), _id(B, EPOCH_B, 300)],
+        "answer": False,
+    },
+    "probe that waits": {"kind": "probe", "ids": [_id(A, EPOCH_A, 1)], "answer": True},
     "want": {"kind": "want", "ids": [_id(V6[1], 2**64 - 1, 2**64 - 1)]},
     "leave": {"kind": "leave"},
+    "highest": {
+        "kind": "highest",
+        "entries": [
+            {"origin": A, "epoch": EPOCH_A, "number": 300},
+            {"origin": B, "epoch": EPOCH_B, "number": 1},
+        ],
+    },
+    "highest of nobody": {"kind": "highest", "entries": []},
+    "want numbers": {
+        "kind": "want numbers",
+        "origin": A,
+        "epoch": EPOCH_A,
+        "ranges": RANGES["three ranges"],
+    },
+    "chunk": _id(A, EPOCH_A, 2)
+    | {"kind": "chunk", "offset": 1300, "data": b"0123456789".hex(), "compress": True},
+    "chunk not to compress": _id(V6[0], EPOCH_B, 2**64 - 1)
+    | {"kind": "chunk", "offset": 2**32 - 1, "data": "00", "compress": False},
+    "want chunks": _id(A, EPOCH_A, 2)
+    | {"kind": "want chunks", "ranges": [[0, 1299], [2600, 2**20 - 1]]},
+    "want chunks up to the end": _id(B, EPOCH_B, 1)
+    | {"kind": "want chunks", "ranges": [[2**32 - 1, 2**32 - 1]]},
+    "ack": {"kind": "ack", "taken": 12, "done": [[1, 9], [12, 12]]},
+    "ack of nothing done": {"kind": "ack", "taken": 2**64 - 1, "done": []},
+    "report": {
+        "kind": "report",
+        "index": 3,
+        "groups": [
+            {
+                "server": NEIGHBOURS[0],
+                "hop": 2,
+                "multicast": True,
+                "recipients": NEIGHBOURS[1:],
+                "ms": [1, 0, 130],
+            },
+            {
+                "server": NEIGHBOURS[3],
+                "hop": 64,
+                "multicast": False,
+                "recipients": [V6[0]],
+                "ms": [2**32 - 1],
+            },
+        ],
+    },
+    "report of nobody": {"kind": "report", "index": 2**64 - 1, "groups": []},
+    "took": {"kind": "took", "ids": [_id(A, EPOCH_A, 1), _id(A, EPOCH_A, 300)]},
+    "credit": {
+        "kind": "credit",
+        "entries": [
+            {"sender": A, "channel": 0, "limit": 106496},
+            {"sender": A, "channel": 1, "limit": 2**64 - 1},
+            {"sender": V6[1], "channel": 200, "limit": 0},
+        ],
+    },
+    "session credit": {"kind": "session credit", "limit": 1048576},
 }
 
 BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {
@@ -132,18 +220,27 @@ BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {
     "one record": ([RECORDS["gossip to some"]], None, False),
     "one record and its sender": (
         [RECORDS["gossip to everyone"]],
-        {"netid": A, "channel": 0},
+        {"netid": A, "channel": 0, "position": 0},
         False,
     ),
     "a beacon with its records": (
         [RECORDS["beacon"], SEEN],
-        {"netid": NEIGHBOURS[2], "channel": 200},
+        {"netid": NEIGHBOURS[2], "channel": 200, "position": 2**64 - 1},
         False,
     ),
     "a beacon that tells of others": (
         [RECORDS["beacon"], SEEN, RECORDS["other ids"]],
-        {"netid": NEIGHBOURS[0], "channel": 0},
+        {"netid": NEIGHBOURS[0], "channel": 0, "position": 0},
         True,
+    ),
+    "chunks behind their header": (
+        [
+            RECORDS["gossip of a large payload"],
+            RECORDS["chunk"] | {"offset": 0},
+            RECORDS["chunk"] | {"offset": 10, "compress": False},
+        ],
+        {"netid": A, "channel": 1, "position": 2196},
+        False,
     ),
     "compressed": (
         [gossip(payload="0000" + b"0123456789".hex() * 30, number=4), RECORDS["leave"]],
@@ -152,7 +249,7 @@ BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {
     ),
     "compressed, with its sender": (
         [gossip(payload="0000" + "61" * 1000, distribution=NEIGHBOURS, hop=2)],
-        {"netid": V6[0], "channel": 1},
+        {"netid": V6[0], "channel": 1, "position": 0},
         True,
     ),
 }

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from chatter.command import events
-from tests.command.samples import FAR, HERE, THERE, make_event, make_message, make_peer
+from tests.command.samples import (
+    FAR,
+    HERE,
+    THERE,
+    make_event,
+    make_gap,
+    make_message,
+    make_outcome,
+    make_peer,
+    make_receipt,
+)
 
 
 def decoded(line: bytes) -> Any:
@@ -65,6 +75,35 @@ def test_a_peer() -> None:
         "state": "suspect",
         "epoch": 77,
     }
+
+
+def test_a_receipt() -> None:
+    receipt = make_receipt()
+    receipt.settle(make_outcome())
+    event = decoded(events.encode_event(events.receipt(receipt), {"ref": 1}))
+    assert 0 <= event.pop("elapsed_ms") < 60_000
+    assert event == {
+        "event": "receipt",
+        "seqno": 3,
+        "delivered": ["127.0.0.1:4002"],
+        "missing": ["[2001:db8::1]:4003"],
+        "edges": [
+            {
+                "server": "127.0.0.1:4001",
+                "recipient": "127.0.0.1:4002",
+                "hop": 1,
+                "via": "multicast",
+                "ms": 4,
+            }
+        ],
+        "ref": 1,
+    }
+
+
+def test_a_gap() -> None:
+    lost = {"event": "gap", "origin": "127.0.0.1:4001", "epoch": 77, "first": 5, "last": 9}
+    assert decoded(events.encode_event(events.gap(make_gap()))) == lost
+    assert events.gap(make_gap(tag="*")) == lost | {"tag": "*"}
 
 
 def test_peers() -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from chatter.config import DEFAULT_MESSAGE_BYTES
 from tests.command.descriptors import close, read_some
-from tests.command.process import CHATTER, ROOT, Cluster
+from tests.command.process import CHATTER, ROOT, Cluster, free_port
 
 
 def test_two_nodes_meet_talk_and_part(cluster: Cluster) -> None:
@@ -68,7 +69,7 @@ def test_bad_lines_change_nothing_and_answers_keep_their_order(cluster: Cluster)
     node = cluster.sidecar()
     node.write(
         b'nonsense\n{"broadcast":{"tag":"t"},"ref":1}\n'
-        b'{"broadcast":{"tag":"t","body":1,"confirm":true},"ref":2}\n'
+        b'{"broadcast":{"tag":"t","body":1,"timeout_s":0},"ref":2}\n'
         b'{"broadcast":{"tag":"t","body":1},"ref":3}\n{"peers":true,"ref":4}\n'
     )
     events = [node.event(), *(node.event(ref=number) for number in (1, 2, 3, 4))]
@@ -79,16 +80,63 @@ def test_bad_lines_change_nothing_and_answers_keep_their_order(cluster: Cluster)
 def test_a_giant_line_and_a_body_above_the_limit_are_errors(cluster: Cluster) -> None:
     node = cluster.sidecar()
     node.write(b'{"broadcast":{"tag":"t","body":"')
-    for _ in range(40):
-        node.write(b"x" * 50_000)
+    for _ in range(2 * DEFAULT_MESSAGE_BYTES // 2**20 + 1):
+        node.write(b"x" * 2**20)
     node.write(b'"}}\n{"stats":true,"ref":1}\n')
     assert "longer than" in node.event("error")["message"]
     node.event("stats", ref=1)
-    # Within the limit of a line, and random enough that no compression saves it.
-    node.request(broadcast={"tag": "t", "body": os.urandom(40_000).hex()}, ref=2)
-    assert node.event(ref=2)["event"] == "error"
+    # Within the limit of a line.
+    node.request(broadcast={"tag": "t", "body": "x" * DEFAULT_MESSAGE_BYTES}, ref=2)
+    assert "are allowed" in node.event("error", ref=2)["message"]
     node.broadcast(tag="t", body=1)
     assert node.event("sent")["seqno"] == 1
+
+
+def test_a_confirmed_broadcast_gets_its_receipt(cluster: Cluster) -> None:
+    one, two = cluster.sidecar(), cluster.sidecar()
+    one.until_it_sees(two)
+    two.until_it_sees(one)
+    one.request(broadcast={"tag": "t", "body": 1, "confirm": True}, ref="r")
+    sent = one.event("sent", ref="r")
+    receipt = one.event("receipt")
+    assert receipt.keys() == {
+        *("event", "seqno", "delivered", "missing", "elapsed_ms", "edges", "ref")
+    }
+    assert (receipt["seqno"], receipt["ref"]) == (sent["seqno"], "r")
+    assert (receipt["delivered"], receipt["missing"]) == ([two.address], [])
+    assert 0 <= receipt["elapsed_ms"] < 2000
+    [edge] = receipt["edges"]
+    assert (edge["server"], edge["recipient"], edge["hop"]) == (one.address, two.address, 1)
+    assert edge["via"] in ("tcp", "multicast")
+    assert two.event("message")["body"] == 1
+
+
+def test_a_receipt_names_who_is_missing(cluster: Cluster) -> None:
+    one, two = cluster.sidecar(), cluster.sidecar()
+    one.until_it_sees(two)
+    absent = f"127.0.0.1:{free_port()}"
+    one.request(
+        broadcast={
+            "tag": "t",
+            "body": 1,
+            "to": [two.address, absent],
+            "confirm": True,
+            "timeout_s": 0.5,
+        }
+    )
+    receipt = one.event("receipt")
+    assert (receipt["delivered"], receipt["missing"]) == ([two.address], [absent])
+
+
+def test_one_confirmed_broadcast_by_a_pipe(cluster: Cluster) -> None:
+    """The end of the input does not cut off the answer to the last line."""
+    two = cluster.sidecar()
+    one = cluster.sidecar()
+    one.until_it_sees(two)
+    one.request(broadcast={"tag": "t", "body": 1, "to": [two.address], "confirm": True})
+    one.close_input()
+    assert one.ended() == 0
+    assert [json.loads(line)["event"] for line in one.lines].count("receipt") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatter.command import readable
-from tests.command.samples import FAR, HERE, THERE, make_event, make_message, make_peer
+from tests.command.samples import (
+    FAR,
+    HERE,
+    THERE,
+    make_event,
+    make_gap,
+    make_message,
+    make_peer,
+)
 
 
 def test_a_message_straight_from_its_origin() -> None:
@@ -62,6 +70,12 @@ def test_peers_come_and_go_in_words() -> None:
     lines = [readable.peer_line(make_event(state=state), "t") for state in readable.PEER_WORDS]
     assert lines[0] == "t  127.0.0.1:4001 joined"
     assert len(set(lines)) == 4
+
+
+def test_gaps_in_words() -> None:
+    assert readable.gap_line(make_gap(), "t") == "t  lost: broadcasts 5 to 9 of 127.0.0.1:4001"
+    assert readable.gap_line(make_gap(5, 5), "t") == "t  lost: broadcast 5 of 127.0.0.1:4001"
+    assert readable.gap_line(make_gap(tag="a\x1b"), "t").endswith("handler of a\\u001b is behind")
 
 
 def test_the_table_is_aligned_and_ordered_by_segment() -> None:

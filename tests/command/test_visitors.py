@@ -57,6 +57,29 @@ def test_send_to_somebody_absent_names_them(cluster: Cluster) -> None:
     node.event("message")
 
 
+def test_send_confirmed_says_who_got_it(cluster: Cluster) -> None:
+    one, two = cluster.sidecar(), cluster.sidecar()
+    send = cluster.start("send", "t", "1", "--to", one.address, "--to", two.address, "--confirm")
+    assert send.ended() == 0
+    assert send.lines[0] == b"sent to 2 nodes\n"
+    assert set(send.lines[1:]) == {f"delivered {node.address}\n".encode() for node in (one, two)}
+
+
+def test_send_confirmed_says_who_did_not(cluster: Cluster) -> None:
+    node = cluster.sidecar()
+    send = cluster.start(
+        *("send", "t", "--to", node.address, "--to", "127.0.0.1:1"),
+        *("--wait", "0.5", "--confirm", "--timeout", "5"),
+    )
+    assert send.ended() == 3
+    assert send.lines == [
+        b"sent to 1 node\n",
+        f"delivered {node.address}\n".encode(),
+        b"missing 127.0.0.1:1\n",
+    ]
+    assert b"1 of 2 did not say that they have it" in send.errors
+
+
 def test_nobody_there(cluster: Cluster) -> None:
     for arguments in (
         ("send", "t", "--wait", "0.1"),
@@ -78,6 +101,8 @@ def test_mistakes_end_before_anything_starts(cluster: Cluster) -> None:
         ("send", "t", "NaN"),
         ("send", "t", "--to", "nowhere"),
         ("send", "t", "--wait", "-1"),
+        ("send", "t", "--timeout", "1"),
+        ("send", "t", "--confirm", "--timeout", "0"),
         ("listen", "--count", "0"),
         ("peers", "--multicast", "10.0.0.1:5"),
     ):

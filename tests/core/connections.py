@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from chatter.core.exchange import Exchange
 from chatter.core.links import Links
 from chatter.core.session import Session, State
 from chatter.ids import NetID
@@ -23,6 +24,7 @@ class FakeSession:
         self.used_at = 0.0
         self.spoke = True
         self.has_handshake_bytes = False
+        self.exchange = Exchange()
         self.sealed: list[Record] = []
 
     @property
@@ -44,3 +46,12 @@ def bring_up(links: Links, netid: NetID | None, expected: NetID | None = None) -
     session.state = State.PROVEN
     links.up(session, 0.0)
     return session
+
+
+def fetch(links: Links, session: Session, now: float = 1.0) -> list[Record]:
+    """All that a connection has to send, taken out."""
+    fake = cast(FakeSession, session)
+    while links.bytes_for(session, now):
+        pass
+    sealed, fake.sealed = fake.sealed, []
+    return sealed

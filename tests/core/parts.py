@@ -9,6 +9,7 @@ from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Contacts
 from chatter.core.context import Context
+from chatter.core.handover import Handover
 from chatter.core.identity import Identity
 from chatter.core.links import Links
 from chatter.core.membership import Membership
@@ -61,11 +62,31 @@ def make_context(local: NetID = US, seed: int = 0, **fields: object) -> Context:
     )
 
 
+def make_links(context: Context) -> Links:
+    """The links of a node that can take in whatever comes."""
+    return Links(context, lambda: True)
+
+
+def waiting_for(links: Links, to: NetID) -> list[Record]:
+    """What waits for a peer that no connection is up to, taken out: control, then gossips."""
+    link = links._links.get(to)
+    if link is None:
+        return []
+    control, handovers = link.outbox.drain()
+    links.failed(to)
+    return [*control, *(handover.gossip for handover in handovers)]
+
+
+def hand_over(links: Links, gossip: Gossip, to: NetID, now: float = 0.0) -> bool:
+    """Queue a gossip for a peer, with nobody to answer for it."""
+    return links.hand_over(Handover(to, gossip, None, now), now)
+
+
 def make_membership(
     context: Context, channels: Sequence[ChannelSpec] = (ChannelSpec(GROUP, False, 1472),)
 ) -> tuple[Membership, Contacts, Links, MulticastChannels]:
     """The membership of a node, started at 0, and what it stands on."""
-    contacts, links = Contacts(context), Links(context)
+    contacts, links = Contacts(context), make_links(context)
     opened = MulticastChannels(context, channels)
     membership = Membership(context, contacts, links, opened)
     membership.start(0.0)

@@ -433,3 +433,18 @@ def test_a_hello_of_ours_opens_at_its_receiver_alone(desk: Desk) -> None:
         open_frame(
             remote.identity.ring, Channel.UDP, udp_context(life(1), life(9)), header.hint, frame
         )
+
+
+def test_a_hello_says_from_which_number_on_our_broadcasts_are_meant() -> None:
+    context = make_context()
+    contacts = Contacts(context)
+    context.number, context.young = 12, False
+    context.peers.add(make_peer(2, since=7))
+
+    assert contacts.own_hello(netid(2)).since == 7
+    assert contacts.own_hello(netid(3)).since == 12  # whom we meet now
+    assert contacts.own_hello(None).since == 12
+    assert contacts.own_hello(netid(2), life=life(2)).since == 7
+    assert contacts.own_hello(netid(2), life=life(99)).since == 12  # a life that is new to us
+    context.young = True
+    assert contacts.own_hello(netid(3)).since == 0

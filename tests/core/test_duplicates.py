@@ -4,10 +4,7 @@ import random
 
 import pytest
 
-from chatter.core import duplicates
-from chatter.core.duplicates import WINDOW, Duplicates, SeqnoWindow, Verdict
-from chatter.ids import BroadcastID
-from tests.core.parts import netid
+from chatter.core.duplicates import WINDOW, SeqnoWindow, Verdict
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,43 +72,3 @@ def test_looking_changes_nothing() -> None:
 
     assert window.look(7) is Verdict.NEW
     assert window.take(7) is Verdict.NEW
-
-
-def test_lives_and_origins_are_apart() -> None:
-    known = Duplicates()
-    ids = [
-        BroadcastID(netid(number), epoch, seqno)
-        for number in (1, 2)
-        for epoch in (5, 6)
-        for seqno in (1, 2)
-    ]
-
-    assert [known.take(one) for one in ids] == [Verdict.NEW] * 8
-    assert [known.take(one) for one in ids] == [Verdict.DUPLICATE] * 8
-
-
-def test_seen_is_what_need_not_be_sent() -> None:
-    known = Duplicates()
-    one = BroadcastID(netid(1), 5, 1)
-
-    assert not known.seen(one)
-    known.take(one)
-    assert known.seen(one)
-    assert not known.seen(one._replace(seqno=2))
-
-
-def test_the_least_recently_heard_life_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "MAX_LIVES", 3)
-    known = Duplicates()
-    for epoch in (1, 2, 3):
-        known.take(BroadcastID(netid(1), epoch, 1))
-    known.take(BroadcastID(netid(1), 1, 2))
-
-    known.take(BroadcastID(netid(1), 4, 1))
-
-    assert [known.seen(BroadcastID(netid(1), epoch, 1)) for epoch in (1, 2, 3, 4)] == [
-        True,
-        False,
-        True,
-        True,
-    ]

@@ -7,28 +7,38 @@ import pytest
 from chatter.core import links as links_module
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
-from chatter.core.links import IDLE_AFTER_S, MAX_OUTBOX_BYTES, STALLED_AFTER_S, Links
+from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES
+from chatter.core.handover import Handover
+from chatter.core.links import IDLE_AFTER_S, LEAST_PATIENCE_S, MAX_OUTBOX_BYTES, Links
 from chatter.core.session import Session, State
-from chatter.wire.records import Leave, Record
-from tests.core.connections import FakeSession, bring_up
-from tests.core.parts import life, make_context, make_gossip, netid
+from chatter.wire.frame import MAX_ROUTING_BYTES, encode_body
+from chatter.wire.gossip import Gossip
+from chatter.wire.records import Ack, Leave, Record, Report, Served, SessionCredit
+from tests.core.connections import FakeSession, bring_up, fetch
+from tests.core.parts import hand_over, life, make_context, make_gossip, make_links, netid
 
 
-def make_links() -> tuple[Context, Links]:
+def new_links() -> tuple[Context, Links]:
     context = make_context()
-    return context, Links(context)
+    return context, make_links(context)
 
 
-def fetch(links: Links, session: Session) -> list[Record]:
-    while links.bytes_for(session, 1.0):
-        pass
-    return cast(FakeSession, session).sealed
+def gossips(handovers: list[Handover]) -> list[Gossip]:
+    return [one.gossip for one in handovers]
+
+
+def give(links: Links, session: Session, number: int = 2, now: float = 0.0) -> Handover:
+    """Hand over a gossip with a branch, and have it sent."""
+    handover = Handover(netid(number), make_gossip(1, distribution=(netid(8),)), None, now)
+    assert links.hand_over(handover, now)
+    fetch(links, session, now)
+    return handover
 
 
 def test_the_first_record_asks_for_a_connection_and_the_next_ones_wait() -> None:
-    context, links = make_links()
+    context, links = new_links()
     for seqno in (1, 2):
-        assert links.send(netid(2), make_gossip(seqno))
+        assert hand_over(links, make_gossip(seqno), netid(2))
     assert context.effects == [Connect(netid(2))]
     assert not links.warm(netid(2))
 
@@ -37,11 +47,11 @@ def test_the_first_record_asks_for_a_connection_and_the_next_ones_wait() -> None
     assert links.warm(netid(2))
     assert SessionReady(session) in context.effects
     assert fetch(links, session) == [make_gossip(1), make_gossip(2)]
-    assert not links.pending()
+    assert not links.pending(1.0)
 
 
 def test_a_connection_that_was_taken_serves_as_well() -> None:
-    context, links = make_links()
+    context, links = new_links()
     session = bring_up(links, netid(2))
     context.effects.clear()
 
@@ -52,91 +62,95 @@ def test_a_connection_that_was_taken_serves_as_well() -> None:
 
 
 def test_what_could_not_be_sent_comes_back() -> None:
-    _, links = make_links()
-    links.send(netid(2), make_gossip(1))
+    _, links = new_links()
+    hand_over(links, make_gossip(1), netid(2))
 
-    assert links.failed(netid(2)) == [make_gossip(1)]
+    assert gossips(links.failed(netid(2))) == [make_gossip(1)]
     assert links.failed(netid(2)) == []
 
 
 def test_a_connection_that_worked_is_opened_once_more() -> None:
-    context, links = make_links()
+    context, links = new_links()
     session = bring_up(links, netid(2))
-    links.send(netid(2), make_gossip(1))
+    hand_over(links, make_gossip(1), netid(2))
     context.effects.clear()
 
-    assert links.down(session) == []
+    assert links.down(session, 1.0) == ([], [])
     assert context.effects == [Connect(netid(2))]
-    assert links.failed(netid(2)) == [make_gossip(1)]
+    assert gossips(links.failed(netid(2))) == [make_gossip(1)]
 
 
 def test_one_that_never_worked_is_not_tried_again_at_once() -> None:
     """Two nodes that share an address would connect and part in a tight loop."""
-    context, links = make_links()
-    links.send(netid(2), make_gossip(1))
+    context, links = new_links()
+    hand_over(links, make_gossip(1), netid(2))
     session = cast(Session, FakeSession(netid(2), expected=netid(2)))
     links.opened(session, 0.0)
     session.state = State.PROVEN  # it proved itself, and yet we could not accept it
     context.effects.clear()
 
-    assert links.down(session) == [(netid(2), [make_gossip(1)])]
+    sent, unsent = links.down(session, 1.0)
+    assert (sent, gossips(unsent)) == ([], [make_gossip(1)])
     assert context.effects == []
 
 
 def test_who_answers_under_another_name_gets_what_was_meant_for_the_first() -> None:
-    _, links = make_links()
-    links.send(netid(9), make_gossip(1))
+    _, links = new_links()
+    hand_over(links, make_gossip(1), netid(9))
 
     session = bring_up(links, netid(2), expected=netid(9))
 
     assert fetch(links, session) == [make_gossip(1)]
+    (handover,) = session.exchange.open.values()
+    assert handover.head == netid(2)
     assert links.warm(netid(2))
     assert not links.warm(netid(9))
 
 
 def test_a_refused_answer_under_another_name_frees_the_one_that_was_called() -> None:
     """Or nobody would ever call there again."""
-    context, links = make_links()
-    links.send(netid(9), make_gossip(1))
+    context, links = new_links()
+    hand_over(links, make_gossip(1), netid(9))
     session = cast(Session, FakeSession(netid(2), expected=netid(9)))
     links.opened(session, 0.0)
 
-    assert links.down(session) == [(netid(9), [make_gossip(1)])]
+    sent, unsent = links.down(session, 1.0)
+    assert (sent, gossips(unsent)) == ([], [make_gossip(1)])
     context.effects.clear()
     links.connect(netid(9))
     assert context.effects == [Connect(netid(9))]
 
 
 def test_the_other_one_of_two_connections_takes_over() -> None:
-    _, links = make_links()
+    _, links = new_links()
     first, second = bring_up(links, netid(2)), bring_up(links, netid(2), expected=netid(2))
-    links.send(netid(2), make_gossip(1))
+    hand_over(links, make_gossip(1), netid(2))
 
     assert fetch(links, first) == []
-    assert links.down(second) == []
+    assert links.down(second, 1.0) == ([], [])
     assert fetch(links, first) == [make_gossip(1)]
 
 
 def test_a_full_queue_refuses_and_changes_nothing() -> None:
-    context, links = make_links()
-    while links.send(netid(2), make_gossip(1, bytes(50_000))):
+    context, links = new_links()
+    while hand_over(links, make_gossip(1, bytes(50_000)), netid(2)):
         pass
     effects = len(context.effects)
 
-    assert not links.send(netid(2), make_gossip(1, bytes(50_000)))
+    assert not hand_over(links, make_gossip(1, bytes(50_000)), netid(2))
     assert len(context.effects) == effects
-    assert links.send(netid(3), make_gossip(1))
+    assert hand_over(links, make_gossip(1), netid(3))
 
 
 def test_so_many_links_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links_module, "MAX_LINKS", 2)
-    _, links = make_links()
+    _, links = new_links()
 
     assert [links.send(netid(number), Leave()) for number in (2, 3, 4)] == [True, True, False]
 
 
 def test_idle_connections_are_closed_by_who_opened_them() -> None:
-    context, links = make_links()
+    context, links = new_links()
     ours, theirs = bring_up(links, netid(2), expected=netid(2)), bring_up(links, netid(3))
     context.effects.clear()
 
@@ -148,7 +162,7 @@ def test_idle_connections_are_closed_by_who_opened_them() -> None:
 
 
 def test_connections_of_a_life_end_with_it_and_others_stay() -> None:
-    context, links = make_links()
+    context, links = new_links()
     old, new, other = (bring_up(links, netid(number)) for number in (2, 2, 3))
     new.life = life(77)
     context.effects.clear()
@@ -161,25 +175,253 @@ def test_connections_of_a_life_end_with_it_and_others_stay() -> None:
 
 
 def test_room_is_that_of_the_fullest_queue_that_moves() -> None:
-    _, links = make_links()
-    assert links.room(0.0) == MAX_OUTBOX_BYTES
+    _, links = new_links()
+    assert links.room(0.0) == MAX_OUTBOX_BYTES // 2
     session = bring_up(links, netid(2), expected=netid(2))
-    links.send(netid(2), make_gossip(1, bytes(1_000_000)))
-    links.send(netid(3), make_gossip(1, bytes(10_000)))
+    for seqno in range(20):
+        hand_over(links, make_gossip(seqno, bytes(50_000)), netid(2))
+    hand_over(links, make_gossip(1, bytes(10_000)), netid(3))
     full = links.room(0.0)
-    assert full < MAX_OUTBOX_BYTES - 1_000_000
+    assert full < MAX_OUTBOX_BYTES // 2 - 1_000_000
 
     fetch(links, session)
     assert links.room(1.0) > full
 
 
 def test_a_stalled_peer_holds_up_no_sender() -> None:
-    _, links = make_links()
+    context, links = new_links()
     session = bring_up(links, netid(2), expected=netid(2))
-    for seqno in (1, 2, 3):
-        links.send(netid(2), make_gossip(seqno, bytes(60_000)))
-    while links.bytes_for(session, 0.0) and links.room(0.0) < MAX_OUTBOX_BYTES - 130_000:
-        pass  # one frame is with the connection, and does not come back
-    assert links.room(0.5) < MAX_OUTBOX_BYTES - 50_000
+    for seqno in range(80):
+        hand_over(links, make_gossip(seqno, bytes(50_000)), netid(2))
+    fetch(links, session, 0.0)  # as far as it grants; the rest waits
+    for seqno in range(80, 100):
+        hand_over(links, make_gossip(seqno, bytes(50_000)), netid(2))
+    assert links.room(0.5) < 0
+    assert links.crowded(0.5)
+    assert links.pending(0.5)
 
-    assert links.room(STALLED_AFTER_S + 0.1) == MAX_OUTBOX_BYTES
+    late = context.config.slow_after_s + 0.1
+    assert links.room(late) == MAX_OUTBOX_BYTES // 2
+    assert not links.crowded(late)
+    assert not links.pending(late)
+
+
+# Credit
+
+
+def test_a_connection_goes_as_far_as_the_other_side_grants() -> None:
+    context, links = new_links()
+    session = bring_up(links, netid(2))
+    for seqno in range(40):
+        hand_over(links, make_gossip(seqno, bytes(50_000)), netid(2))
+    links.send(netid(2), Leave())
+    first = len(fetch(links, session))
+    assert first * 50_000 > WINDOW_BYTES * 9 // 10
+    assert session.exchange.credit < 51_000
+    context.effects.clear()
+
+    links.granted(session, SessionCredit(WINDOW_BYTES - 1))
+    assert context.effects == []  # what it said before
+    links.granted(session, SessionCredit(WINDOW_BYTES + 110_000))
+
+    assert context.effects == [SessionReady(session)]
+    assert len(fetch(links, session)) == 2
+
+
+def test_what_was_taken_in_is_granted_again_unless_we_are_full() -> None:
+    context = make_context()
+    full = True
+    links = Links(context, lambda: not full)
+    session = bring_up(links, netid(2))
+    links.taken_in(session, WINDOW_BYTES // 2 + 1)
+    links.pay()
+    assert SessionReady(session) not in context.effects[1:]
+    assert fetch(links, session) == []
+
+    full = False
+    links.pay()
+
+    assert context.effects[-1] == SessionReady(session)
+    assert fetch(links, session) == [SessionCredit(WINDOW_BYTES * 3 // 2 + 1)]
+    assert fetch(links, session) == []
+
+
+def test_what_lacks_no_credit_is_not_granted_any() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    links.taken_in(session, 1000)
+    links.pay()
+
+    assert fetch(links, session) == []
+
+
+# What is done
+
+
+def test_what_was_handed_over_on_a_connection_that_ended_comes_back() -> None:
+    """It may have arrived or not; what was never sent is told apart."""
+    context, links = new_links()
+    session = bring_up(links, netid(2))
+    sent = give(links, session)
+    waiting = Handover(netid(2), make_gossip(2), None, 0.0)
+    links.hand_over(waiting, 0.0)
+    context.effects.clear()
+
+    assert links.down(session, 1.0) == ([sent], [])
+    assert context.effects == [Connect(netid(2))]
+    assert links.failed(netid(2)) == [waiting]
+    assert links.down(session, 1.0) == ([], [])
+
+
+def test_what_is_done_does_not_come_back() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    first, second = give(links, session), give(links, session)
+
+    assert links.acknowledged(session, Ack(2, ((1, 1),)), 0.5) == [first]
+
+    assert links.down(session, 1.0) == ([second], [])
+
+
+def test_a_head_that_says_nothing_is_noticed_and_its_branches_named() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    branch = give(links, session)
+    hand_over(links, make_gossip(2), netid(2))  # for itself alone: nobody else suffers
+    assert links.next_wakeup() == LEAST_PATIENCE_S
+
+    assert links.silent(LEAST_PATIENCE_S - 0.01) == []
+    assert links.silent(LEAST_PATIENCE_S) == [(netid(2), [branch])]
+    assert links.silent(10.0) == []
+
+
+def test_one_that_is_up_but_not_connected_yet_is_noticed_too() -> None:
+    _, links = new_links()
+    handover = Handover(netid(2), make_gossip(1, distribution=(netid(8),)), None, 0.0)
+    links.hand_over(handover, 0.0)
+
+    assert links.silent(LEAST_PATIENCE_S) == [(netid(2), [handover])]
+
+
+def test_each_frame_is_a_sign_of_life() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    give(links, session)
+
+    links.heard(session, 0.1)
+
+    assert links.silent(LEAST_PATIENCE_S + 0.05) == []
+    assert len(links.silent(LEAST_PATIENCE_S + 0.1)) == 1
+
+
+def test_who_owes_nothing_may_be_silent() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    give(links, session)
+    links.acknowledged(session, Ack(1, ((1, 1),)), 0.01)
+    links.heard(session, 0.02)
+
+    assert links.silent(10.0) == []
+
+
+def test_one_that_was_given_up_and_is_back_is_watched_again_for_longer() -> None:
+    """It was stopped for a moment, and is under load: something is always open."""
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    give(links, session)
+    assert len(links.silent(0.2)) == 1
+
+    links.heard(session, 1.0)
+    give(links, session, now=1.0)
+    links.tick(1.0)
+
+    assert links.next_wakeup() == 1.0 + 2 * LEAST_PATIENCE_S
+    assert links.silent(1.0 + LEAST_PATIENCE_S) == []
+    assert len(links.silent(1.0 + 2 * LEAST_PATIENCE_S)) == 1
+
+
+def test_patience_follows_how_long_a_peer_usually_takes() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    for turn in range(1, 30):
+        give(links, session, now=float(turn))
+        links.acknowledged(session, Ack(turn, ((turn, turn),)), turn + 0.1)
+    assert links.answer_s(netid(2)) == pytest.approx(0.1)
+    assert links.answer_s(netid(3)) == 0.0
+
+    give(links, session, now=50.0)
+
+    assert links.silent(50.0 + LEAST_PATIENCE_S) == []
+    assert len(links.silent(50.41)) == 1
+
+
+# What we answer
+
+
+def test_answers_go_when_they_are_due_and_at_once_with_what_goes_anyway() -> None:
+    context, links = new_links()
+    session = bring_up(links, netid(2))
+    index = session.exchange.take(0.0)
+    session.exchange.done(index, at=ACK_DELAY_S)
+    links.answer_soon(session)
+    context.effects.clear()
+    links.tick(ACK_DELAY_S / 2)
+    assert context.effects == []
+    assert fetch(links, session, ACK_DELAY_S / 2) == []
+    assert links.next_wakeup() == ACK_DELAY_S
+
+    links.tick(ACK_DELAY_S)
+    assert context.effects == [SessionReady(session)]
+    assert fetch(links, session, ACK_DELAY_S) == [Ack(1, ((1, 1),))]
+    links.tick(ACK_DELAY_S)
+    assert links.next_wakeup() == float("inf")
+
+    session.exchange.done(session.exchange.take(1.0), at=2.0)
+    links.answer_soon(session)
+    links.send(netid(2), Leave())
+    assert fetch(links, session, 1.0) == [Leave(), Ack(2, ((2, 2),))]
+
+
+def test_while_something_is_undone_the_other_side_hears_that_we_live() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    session.exchange.take(0.0)
+    links.answer_soon(session)
+
+    for beat in range(1, 5):
+        assert fetch(links, session, beat * ACK_DELAY_S) == [Ack(1, ())]
+    session.exchange.done(1, at=1.0)
+    assert fetch(links, session, 1.0) == [Ack(1, ((1, 1),))]
+    assert fetch(links, session, 9.0) == []
+
+
+def test_however_much_there_is_to_answer_each_frame_holds_what_it_can() -> None:
+    """A relay of many broadcasts to a thousand, whose connection was held up for a moment."""
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    frames: list[list[Record]] = []
+    fake = cast(FakeSession, session)
+    hand_over(links, make_gossip(1, bytes(45_000)), netid(2))
+    recipients = tuple(netid(number) for number in range(500))
+    for index in range(1, 101):
+        session.exchange.take(0.0)
+        served = Served(netid(1), 1, True, recipients, (2**32 - 1,) * 500)
+        session.exchange.report(Report(index, (served,)), at=0.0)
+    for _ in range(101, 10_001):
+        session.exchange.take(0.0)
+    for index in range(1, 10_001, 2):
+        session.exchange.done(index, at=0.0)
+    links.answer_soon(session)
+
+    while links.bytes_for(session, 1.0):
+        frames.append(fake.sealed)
+        fake.sealed = []
+
+    assert all(len(encode_body(records)) <= MAX_ROUTING_BYTES for records in frames)
+    answers = [one for records in frames for one in records if isinstance(one, (Ack, Report))]
+    reports = [one.index for one in answers if isinstance(one, Report)]
+    assert reports == list(range(1, 101))
+    done = [first for one in answers if isinstance(one, Ack) for first, _ in one.done]
+    assert done == list(range(1, 10_001, 2))
+    # What is called done is no longer answered for.
+    assert all(isinstance(one, Report) for one in answers[:100])

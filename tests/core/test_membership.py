@@ -8,6 +8,7 @@ from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Contacts
 from chatter.core.context import Context
 from chatter.core.effects import Connect, PeerEvent
+from chatter.core.flow import Flow
 from chatter.core.links import Links
 from chatter.core.membership import EARLY_BEACON_S, Membership
 from chatter.ids import NetID, epoch_of
@@ -15,15 +16,17 @@ from chatter.wire.frame import decode_body, encode_body
 from chatter.wire.records import (
     Beacon,
     Hello,
+    Highest,
     Leave,
     OtherId,
     OtherIds,
     Record,
     SeenIds,
+    Top,
 )
 from chatter.wire.seal import Channel, multicast_context, open_frame, read_header
 from tests.core.connections import bring_up
-from tests.core.parts import GROUP, US, life, make_context, make_membership, netid
+from tests.core.parts import GROUP, US, life, make_context, make_membership, netid, waiting_for
 
 LAN = ChannelSpec(GROUP, False, 1472)
 
@@ -48,7 +51,7 @@ class Desk(NamedTuple):
     def said(self) -> list[Record]:
         """What went to the group, taken out."""
         found: list[Record] = []
-        while (frame := self.channels[0].next_frame()) is not None:
+        while (frame := self.channels[0].next_frame(0.0)) is not None:
             header = read_header(frame)
             ring, where = self.context.identity.ring, multicast_context(header.life, GROUP)
             body, _ = open_frame(ring, Channel.MULTICAST, where, header.hint, frame)
@@ -338,7 +341,7 @@ def test_a_newcomer_is_told_all_and_an_old_friend_some() -> None:
 
     def told(now: float) -> int:
         desk.membership.greet(netid(2), now)
-        records = desk.links.failed(netid(2))
+        records = waiting_for(desk.links, netid(2))
         return sum(len(one.entries) for one in records if isinstance(one, OtherIds))
 
     assert told(1.0) == 199
@@ -355,7 +358,7 @@ def test_failed_peers_are_told_to_nobody_and_those_that_left_are() -> None:
 
     desk.membership.greet(netid(4), 11.0)
 
-    (others,) = [one for one in desk.links.failed(netid(4)) if isinstance(one, OtherIds)]
+    (others,) = [one for one in waiting_for(desk.links, netid(4)) if isinstance(one, OtherIds)]
     assert [(entry.netid, entry.left) for entry in others.entries] == [(netid(2), True)]
 
 
@@ -367,6 +370,75 @@ def test_leaving_is_said_to_the_group_and_to_those_apart(desk: Desk) -> None:
 
     assert Leave() in desk.said()
     assert desk.unicast() == [(netid(3), [Leave()])]
+
+
+def test_what_there_is_to_repair_goes_with_beacons_digests_greetings_and_the_last_word() -> None:
+    context = make_context()
+    _, contacts, links, channels = make_membership(context, [LAN])
+    tail = Highest((Top(US, 7, 3),))
+    membership = Membership(context, contacts, links, channels, lambda now: [tail])
+    membership.start(0.0)
+    desk = Desk(context, membership, contacts, links, channels)
+    desk.membership.note_others(netid(2), [other(3)], 0.0)
+
+    membership.tick(0.0)
+    assert tail in desk.said()
+    ((_, digest),) = desk.unicast()
+    assert tail in digest
+    membership.greet(netid(4), 0.0)
+    assert tail in waiting_for(links, netid(4))
+    membership.leave(1.0)
+    assert desk.said() == [tail, Leave()]
+
+
+def test_what_came_before_a_peer_is_not_meant_for_it(desk: Desk) -> None:
+    """Unless we are young: then it most likely was there before us."""
+    desk.context.number = 5
+    young = desk.membership.heard(netid(2), life(2), 0.0)
+    desk.context.young = False
+    later = desk.membership.heard(netid(3), life(3), 0.0)
+    desk.membership.note_others(netid(2), [other(4)], 0.0)
+    told = desk.context.peers.get(netid(4))
+    assert young is not None
+    assert later is not None
+    assert told is not None
+    assert (young.since, later.since, told.since) == (0, 5, 5)
+
+    desk.context.number = 9
+    desk.membership.heard(netid(3), life(3, 1_700_000_005_000), 1.0)
+    assert later.since == 9
+
+
+def test_a_new_life_owes_and_is_owed_nothing_of_the_former_one(desk: Desk) -> None:
+    peer = desk.membership.heard(netid(2), life(2), 0.0)
+    assert peer is not None
+    peer.slow, peer.limits[0], peer.flow[0] = True, 5, Flow(5)
+
+    desk.membership.heard(netid(2), life(2, 1_700_000_005_000), 1.0)
+
+    assert (peer.slow, peer.limits, peer.flow) == (False, {}, {})
+
+
+def test_who_is_gone_is_told_of_once_it_is_known_as_such() -> None:
+    context = make_context()
+    _, contacts, links, channels = make_membership(context, [])
+    gone: list[tuple[NetID, str]] = []
+
+    def note(netid: NetID, now: float) -> None:
+        peer = context.peers.get(netid)
+        assert peer is not None
+        gone.append((netid, peer.state))
+
+    membership = Membership(context, contacts, links, channels, gone=note)
+    membership.start(0.0)
+    for number in (2, 3):
+        membership.heard(netid(number), life(number), 0.0)
+    membership.left(netid(2), life(2), 1.0)
+    assert gone == [(netid(2), "left")]
+
+    membership.tick(11.0)
+
+    assert gone == [(netid(2), "left"), (netid(3), "failed")]
 
 
 # Who is silent
@@ -384,7 +456,7 @@ def test_a_silent_peer_is_asked_by_datagram_then_by_tcp_then_failed() -> None:
                 asked.setdefault("udp", now)
         if Connect(netid(2)) in desk.context.effects:
             asked.setdefault("tcp", now)
-            queued = desk.links.failed(netid(2))
+            queued = waiting_for(desk.links, netid(2))
             assert any(isinstance(one, Hello) and one.challenge for one in queued)
         if (netid(2), "failed") in desk.events():
             asked.setdefault("failed", now)

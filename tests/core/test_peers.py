@@ -81,6 +81,19 @@ def test_a_complete_list_without_us_ends_the_evidence_and_a_slice_does_not() -> 
     assert peer.hears == {}
 
 
+def test_who_hears_us_anew_joins_the_window_where_it_is_now() -> None:
+    """What it granted before was for what it heard then."""
+    db = make_db(2)
+    peer = db.get(netid(2))
+    assert peer is not None
+    peer.limits = {0: 1000, 1: 2000}
+    peer.hears = {1: 0.0}
+
+    db.note_seen_ids(netid(2), [(0, (US,)), (1, (US,))], True, 1.0)
+
+    assert peer.limits == {1: 2000}
+
+
 def test_seen_ids_of_a_stranger_are_nothing() -> None:
     db = make_db(2)
     db.note_seen_ids(netid(9), [(0, (US,))], True, 1.0)

@@ -182,3 +182,14 @@ def test_a_split_branch_is_the_same_nodes_in_lists_that_fit(rest: int, most: int
     assert all(len(part.rest) <= most for part in parts)
     members = [one for part in parts for one in (part.head, *part.rest)]
     assert members == [branch.head, *branch.rest]
+
+
+def test_what_takes_many_datagrams_is_not_multicast_for_one() -> None:
+    """A connection loses none of them."""
+    known = knowledge({netid(2): [0], netid(3): [1], netid(4): [1]})
+    targets = [netid(2), netid(3), netid(4)]
+
+    planned = plan(targets, known, random.Random(1), channels=[0, 1], whole=True, alone=False)
+
+    assert planned.multicasts == ((1, (netid(3), netid(4))),)
+    assert planned.branches == (Branch(netid(2), ()),)

@@ -3,10 +3,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from chatter.core.effects import Connect
-from chatter.core.links import Links
 from chatter.core.seeds import FIRST_PAUSE_S, LONGEST_PAUSE_S, Seeds
 from chatter.ids import NetID
-from tests.core.parts import US, make_context, make_peer, netid
+from tests.core.parts import US, make_context, make_links, make_peer, netid
 
 
 class Garden:
@@ -14,7 +13,7 @@ class Garden:
 
     def __init__(self, *addresses: NetID) -> None:
         self.context = make_context()
-        self.links = Links(self.context)
+        self.links = make_links(self.context)
         self.seeds = Seeds(self.context, self.links)
         self.seeds.set(list(addresses), 0.0)
         self.now = 0.0

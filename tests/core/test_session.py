@@ -16,7 +16,7 @@ from tests.core.parts import KEY, life, make_gossip, netid
 
 
 def make_session(
-    number: int, *, client: bool, seed: int = 0, known: int = 0, **fields: Any
+    number: int, *, client: bool, seed: int = 0, known: int = 0, since: int = 0, **fields: Any
 ) -> Session:
     identity = Identity(KeyRing([KEY]), fields.pop("life", life(number)))
     challenge = random.Random(f"{number} {seed}").randbytes(16)
@@ -28,6 +28,7 @@ def make_session(
         identity.hello_sealer,
         client=client,
         known_epoch=lambda netid: known,
+        since=lambda netid, life: since,
         expected=netid(2) if client else None,
     )
 
@@ -198,6 +199,14 @@ def test_a_caller_with_an_old_epoch_is_told() -> None:
 
     assert client.hello is not None
     assert client.hello.known_epoch == newest
+
+
+def test_a_caller_is_told_what_was_before_its_time() -> None:
+    client, server = make_session(1, client=True), make_session(2, client=False, since=42)
+    shake_hands(client, server)
+
+    assert client.hello is not None
+    assert client.hello.since == 42
 
 
 def test_a_closed_one_takes_nothing() -> None:

@@ -152,7 +152,7 @@ def test_a_stop_that_is_cut_short_leaves_nothing_behind(monkeypatch: pytest.Monk
     chatter = alone().start()
     port = chatter.local_netid.port
     assert chatter._runtime is not None
-    monkeypatch.setattr(chatter._runtime.node, "pending", lambda: True)
+    monkeypatch.setattr(chatter._runtime.node, "pending", lambda now: True)
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.05):
         chatter.stop(timeout=60)
     with alone(address=f"127.0.0.1:{port}") as successor:

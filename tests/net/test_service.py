@@ -19,6 +19,7 @@ from chatter import (
     Closed,
     Config,
     ConfigError,
+    Gap,
     HandlerError,
     MessageHandler,
     MessageTooLarge,
@@ -87,12 +88,13 @@ def test_those_named_and_nobody_else() -> None:
         assert origin.bodies == []
 
 
-def test_a_message_above_a_datagram_goes_by_tree() -> None:
-    with cluster(3) as nodes:
-        text = "x" * 40_000
-        # Random bytes would be the honest size; the limit is checked before compression anyway.
-        nodes[0].chatter.broadcast("large", text, codec="json")
-        wait_until(lambda: all(one.bodies == [text] for one in nodes[1:]), "the large one")
+@pytest.mark.parametrize("size", [40_000, 70_000, 1_000_000])
+@pytest.mark.parametrize("multicast", [True, False])
+def test_a_message_above_a_datagram_comes_whole(size: int, multicast: bool) -> None:
+    with cluster(3, multicast=multicast) as nodes:
+        body = os.urandom(size)  # no compression makes it smaller
+        nodes[0].chatter.broadcast("large", body, codec="bytes")
+        wait_until(lambda: all(one.bodies == [body] for one in nodes[1:]), "the large one")
 
 
 def test_above_the_limit_nothing_is_sent() -> None:
@@ -109,8 +111,111 @@ def test_a_broadcast_to_nobody_is_no_error() -> None:
         assert chatter.stats()["broadcasts_to_nobody"] == 1
         with pytest.raises(ReceiptUnavailable, match="not confirmed"):
             receipt.wait()
-        with pytest.raises(ReceiptUnavailable, match="without confirm"):
-            chatter.broadcast("hello", 1, confirm=True)
+        confirmed = chatter.broadcast("hello", 1, confirm=True)
+        assert confirmed.wait(timeout=10) is True
+        assert (confirmed.delivered, confirmed.missing, confirmed.edges) == ((), (), ())
+
+
+@pytest.mark.parametrize("multicast", [True, False])
+def test_a_receipt_tells_who_got_it(multicast: bool) -> None:
+    with cluster(4, multicast=multicast) as nodes:
+        receipt = nodes[0].chatter.broadcast("hello", 1, confirm=True, timeout=10)
+        assert receipt.wait() is True
+        others = {one.chatter.local_netid for one in nodes[1:]}
+        assert set(receipt.delivered) == others
+        assert receipt.missing == ()
+        assert {edge.recipient for edge in receipt.edges} == others
+        assert {edge.multicast for edge in receipt.edges} == {multicast}
+        assert receipt.elapsed_s < 10
+
+
+def test_a_receipt_names_who_is_missing_by_its_timeout() -> None:
+    with cluster(2, multicast=False) as (first, second), alone() as stranger:
+        here, nowhere = second.chatter.local_netid, stranger.local_netid
+        receipt = first.chatter.broadcast("hello", 1, to=[here, nowhere], confirm=True, timeout=0.5)
+        assert receipt.wait() is False
+        assert (receipt.delivered, receipt.missing) == ((here,), (nowhere,))
+
+
+def test_a_receipt_may_be_waited_for_in_threads_and_in_handlers() -> None:
+    with cluster(2) as (first, second):
+        pool = ThreadPool(1)
+        answers: list[bool] = []
+
+        @second.chatter.on("ask")
+        def ask(body: Any, message: Any) -> None:
+            to = [message.origin]
+            receipt = second.chatter.broadcast("answer", body, to=to, confirm=True, timeout=10)
+            answers.append(receipt.wait())
+
+        def confirm() -> bool:
+            return first.chatter.broadcast("ask", 1, confirm=True, timeout=10).wait()
+
+        assert pool.spawn(confirm).get(timeout=20) is True
+        wait_until(lambda: answers == [True], "the handler's receipt")
+        assert first.bodies == [1]
+        pool.kill()
+
+
+def test_a_node_that_stops_settles_what_is_open() -> None:
+    with alone() as stranger:
+        nowhere = stranger.local_netid
+        chatter = alone(stop_timeout_s=0.1).start()
+        receipt = chatter.broadcast("hello", 1, to=[nowhere], confirm=True, timeout=3600)
+        waiter = gevent.spawn(receipt.wait)
+        gevent.sleep(0)
+        chatter.stop()
+        assert waiter.get(timeout=10) is False
+        assert receipt.missing == (nowhere,)
+
+
+def test_timeouts_are_for_receipts_and_within_reason() -> None:
+    with alone() as chatter:
+        with pytest.raises(ConfigError, match=r"^timeout: .* confirm=True"):
+            chatter.broadcast("hello", 1, timeout=1)
+        for wrong in (0, -1, float("nan"), 1e9, "1", True):
+            with pytest.raises(ConfigError, match=r"^timeout: "):
+                chatter.broadcast("hello", 1, confirm=True, timeout=wrong)  # type: ignore[arg-type]
+        assert chatter.stats().get("broadcasts", 0) == 0
+
+
+def test_gaps_are_told_to_who_asked_and_otherwise_warned_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lost = Gap(NetID("10.0.0.1", 1), 7, 3, 4)
+    with alone() as deaf:
+        for _ in range(3):
+            deaf._tell(lost)
+        assert caplog.text.count("broadcasts 3 to 4 of 10.0.0.1:1 are lost") == 1
+        caplog.clear()
+    chatter = alone()
+    told: list[Gap] = []
+    peers: list[Any] = []
+    chatter.on_peer(peers.append)
+
+    @chatter.on_gap
+    def fails(gap: Gap) -> None:
+        raise RuntimeError("this callback is broken")
+
+    chatter.on_gap(told.append)
+    with chatter:
+        chatter._tell(lost)
+        chatter._tell(lost._replace(tag="hello"))
+        wait_until(lambda: len(told) == 2, "the gaps")
+    assert told == [lost, lost._replace(tag="hello")]
+    assert peers == []
+    assert "are lost" not in caplog.text
+    assert "this callback is broken" in caplog.text
+
+
+def test_ordered_and_transforms_exclude_each_other() -> None:
+    chatter = alone()
+    chatter.on("tidy", ordered=True)(lambda body, message: None)
+    handler = chatter.handlers.get("tidy")
+    assert handler is not None
+    assert handler.ordered
+    with pytest.raises(ConfigError, match="ordered: not together with transforms"):
+        chatter.on("both", ordered=True, transforms=True)(lambda body, message: None)
 
 
 def test_what_cannot_be_encoded_is_told_to_the_caller() -> None:

@@ -47,7 +47,9 @@ def test_what_can_not_be_decoded_is_not_dispatched() -> None:
 
 
 def test_what_can_not_be_sent_raises() -> None:
-    cluster = make_cluster()
+    cluster = Cluster(1, max_message_bytes=49_152)
+    cluster.add(1)
+    cluster.start()
 
     with pytest.raises(HandlerError):
         cluster.broadcast("a1", body={1, 2})

@@ -11,18 +11,31 @@ from hypothesis import strategies as st
 
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.frame import Sender
-from chatter.wire.gossip import CODECS, MAX_HOPS, Gossip
+from chatter.wire.gossip import CODECS, MAX_HOPS, MAX_SIZE_BITS, MS_BITS, Gossip
+from chatter.wire.ranges import Ranges
 from chatter.wire.records import (
     LAST_EPOCH_TO_FOLLOW,
+    Ack,
     Beacon,
+    Chunk,
+    Credit,
+    Grant,
     Hello,
+    Highest,
     Leave,
     OtherId,
     OtherIds,
     Probe,
     Record,
+    Report,
     SeenIds,
+    Served,
+    SessionCredit,
+    Took,
+    Top,
     Want,
+    WantChunks,
+    WantNumbers,
 )
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
@@ -52,7 +65,9 @@ def netids(texts: list[str]) -> tuple[NetID, ...]:
 
 def sender_from(given: dict[str, Any] | None) -> Sender | None:
     """The sender of a body vector."""
-    return None if given is None else Sender(NetID.parse(given["netid"]), given["channel"])
+    if given is None:
+        return None
+    return Sender(NetID.parse(given["netid"]), given["channel"], given["position"])
 
 
 def record_from(given: dict[str, Any]) -> Record:
@@ -65,10 +80,11 @@ def record_from(given: dict[str, Any]) -> Record:
                 given["counter"],
                 given["known_epoch"],
                 given["buffer"],
+                given["since"],
             )
         case "gossip":
             return Gossip(
-                BroadcastID(NetID.parse(given["origin"]), given["epoch"], given["seqno"]),
+                _id(given),
                 given["tag"],
                 given["codec"],
                 bytes.fromhex(given["payload"]),
@@ -77,6 +93,10 @@ def record_from(given: dict[str, Any]) -> Record:
                 netids(given["distribution"]),
                 given["revision"],
                 given["compress"],
+                given["confirm_ms"],
+                given["after"],
+                given["size"],
+                given["pull"],
             )
         case "beacon":
             return Beacon(NetID.parse(given["segment"]))
@@ -86,12 +106,37 @@ def record_from(given: dict[str, Any]) -> Record:
         case "other ids":
             return OtherIds(tuple(_other_id(entry) for entry in given["entries"]))
         case "probe":
-            return Probe(_ids(given["ids"]))
+            return Probe(_ids(given["ids"]), given["answer"])
         case "want":
             return Want(_ids(given["ids"]))
         case "leave":
             return Leave()
+        case "highest":
+            entries = given["entries"]
+            return Highest(tuple(Top(_origin(one), one["epoch"], one["number"]) for one in entries))
+        case "want numbers":
+            return WantNumbers(_origin(given), given["epoch"], ranges_from(given["ranges"]))
+        case "chunk":
+            data = bytes.fromhex(given["data"])
+            return Chunk(_id(given), given["offset"], data, given["compress"])
+        case "want chunks":
+            return WantChunks(_id(given), ranges_from(given["ranges"]))
+        case "ack":
+            return Ack(given["taken"], ranges_from(given["done"]))
+        case "report":
+            return Report(given["index"], tuple(_served(one) for one in given["groups"]))
+        case "took":
+            return Took(_ids(given["ids"]))
+        case "credit":
+            return Credit(tuple(_grant(one) for one in given["entries"]))
+        case "session credit":
+            return SessionCredit(given["limit"])
     raise ValueError(given["kind"])
+
+
+def ranges_from(given: list[list[int]]) -> Ranges:
+    """The ranges of a vector."""
+    return tuple((first, last) for first, last in given)
 
 
 def _bytes_or_none(text: str | None) -> bytes | None:
@@ -104,10 +149,30 @@ def _other_id(given: dict[str, Any]) -> OtherId:
     return OtherId(NetID.parse(given["netid"]), life, given["age_ds"], given["left"], segment)
 
 
+def _origin(given: dict[str, Any]) -> NetID:
+    return NetID.parse(given["origin"])
+
+
+def _id(given: dict[str, Any]) -> BroadcastID:
+    return BroadcastID(_origin(given), given["epoch"], given["seqno"])
+
+
 def _ids(given: list[dict[str, Any]]) -> tuple[BroadcastID, ...]:
-    return tuple(
-        BroadcastID(NetID.parse(one["origin"]), one["epoch"], one["seqno"]) for one in given
+    return tuple(_id(one) for one in given)
+
+
+def _served(given: dict[str, Any]) -> Served:
+    return Served(
+        NetID.parse(given["server"]),
+        given["hop"],
+        given["multicast"],
+        netids(given["recipients"]),
+        tuple(given["ms"]),
     )
+
+
+def _grant(given: dict[str, Any]) -> Grant:
+    return Grant(NetID.parse(given["sender"]), given["channel"], given["limit"])
 
 
 ports = st.integers(1, 65535)
@@ -141,20 +206,31 @@ sixteen = st.binary(min_size=16, max_size=16)
 tags = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 ids = st.builds(BroadcastID, any_netids, u64, u64)
 
-gossips = st.builds(
-    Gossip,
-    st.builds(BroadcastID, any_netids, u64, positive),
-    tags,
-    st.sampled_from(CODECS),
-    st.binary(max_size=300),
-    st.just(0) | positive,
-    st.integers(1, MAX_HOPS),
-    ordered_netids,
-    st.just(0) | positive,
-    st.booleans(),
-)
+
+@st.composite
+def _gossips(draw: st.DrawFn) -> Gossip:
+    large = draw(st.booleans())
+    numbered = draw(st.booleans())
+    return Gossip(
+        draw(st.builds(BroadcastID, any_netids, u64, positive)),
+        draw(tags),
+        draw(st.sampled_from(CODECS)),
+        b"" if large else draw(st.binary(max_size=300)),
+        draw(positive) if numbered else 0,
+        draw(st.integers(1, MAX_HOPS)),
+        draw(ordered_netids),
+        draw(st.just(0) | positive),
+        draw(st.booleans()),
+        draw(st.just(0) | st.integers(1, 2**MS_BITS - 1)),
+        0 if numbered else draw(st.just(0) | positive),
+        draw(st.integers(1, 2**MAX_SIZE_BITS)) if large else 0,
+        large and draw(st.booleans()),
+    )
+
+
+gossips = _gossips()
 known_epochs = st.integers(0, LAST_EPOCH_TO_FOLLOW)
-hellos = st.builds(Hello, st.none() | sixteen, st.none() | sixteen, u64, known_epochs, u64)
+hellos = st.builds(Hello, st.none() | sixteen, st.none() | sixteen, u64, known_epochs, u64, u64)
 beacons = st.builds(Beacon, any_netids)
 seen_ids = st.builds(
     SeenIds,
@@ -169,14 +245,60 @@ other_ids = st.builds(
     ).map(tuple),
 )
 id_lists = st.lists(ids, max_size=30).map(tuple)
+
+
+def _ranges(ends: list[int]) -> Ranges:
+    """Pairs of distinct numbers in order; the halves leave one out between two ranges."""
+    halves = sorted(ends)
+    pairs = zip(halves[::2], halves[1::2], strict=False)
+    return tuple((first * 2, last * 2) for first, last in pairs)
+
+
+def range_lists(bits: int) -> st.SearchStrategy[Ranges]:
+    """Ranges with numbers of up to so many bits."""
+    highest = st.integers(0, 2 ** (bits - 1) - 1)
+    return st.lists(highest | st.integers(0, 300), max_size=40, unique=True).map(_ranges)
+
+
+@st.composite
+def _served_groups(draw: st.DrawFn) -> Served:
+    recipients = draw(ordered_netids)
+    ms = st.integers(0, 2**MS_BITS - 1)
+    return Served(
+        draw(any_netids),
+        draw(st.integers(1, MAX_HOPS)),
+        draw(st.booleans()),
+        recipients,
+        tuple(draw(st.lists(ms, min_size=len(recipients), max_size=len(recipients)))),
+    )
+
+
+def _chunk(id_: BroadcastID, offset: int, data: bytes, compress: bool) -> Chunk:
+    return Chunk(id_, min(offset, 2**MAX_SIZE_BITS - len(data)), data, compress)
+
+
+offsets = st.integers(0, 2**MAX_SIZE_BITS - 1)
+chunks = st.builds(_chunk, ids, offsets, st.binary(min_size=1, max_size=300), st.booleans())
+tops = st.builds(Top, any_netids, u64, u64)
+grants = st.builds(Grant, any_netids, u64, u64)
+reports = st.builds(Report, u64, st.lists(_served_groups(), max_size=4).map(tuple))
 records: st.SearchStrategy[Record] = st.one_of(
     hellos,
     gossips,
     beacons,
     seen_ids,
     other_ids,
-    st.builds(Probe, id_lists),
+    st.builds(Probe, id_lists, st.booleans()),
     st.builds(Want, id_lists),
     st.just(Leave()),
+    st.builds(Highest, st.lists(tops, max_size=30).map(tuple)),
+    st.builds(WantNumbers, any_netids, u64, range_lists(64)),
+    chunks,
+    st.builds(WantChunks, ids, range_lists(32)),
+    st.builds(Ack, u64, range_lists(64)),
+    reports,
+    st.builds(Took, id_lists),
+    st.builds(Credit, st.lists(grants, max_size=30).map(tuple)),
+    st.builds(SessionCredit, u64),
 )
-senders = st.none() | st.builds(Sender, any_netids, st.integers(0, 255))
+senders = st.none() | st.builds(Sender, any_netids, st.integers(0, 255), u64)

@@ -18,12 +18,33 @@ from chatter.ids import BroadcastID, NetID
 from chatter.keys import generate_key
 from chatter.wire.frame import Sender, encode_body
 from chatter.wire.gossip import Gossip
-from chatter.wire.records import Beacon, OtherId, OtherIds, Probe, Record, SeenIds
-from chatter.wire.seal import KeyRing
+from chatter.wire.idtable import encode_table
+from chatter.wire.records import (
+    Ack,
+    Beacon,
+    Credit,
+    Grant,
+    Hello,
+    Highest,
+    OtherId,
+    OtherIds,
+    Probe,
+    Record,
+    Report,
+    SeenIds,
+    Served,
+    Took,
+    Top,
+    WantChunks,
+    WantNumbers,
+)
+from chatter.wire.seal import MAX_FRAME_BYTES, KeyRing
+from chatter.wire.varint import encode_varint
 from tests.wire.samples import FEW, PROPERTY, in_order, records, senders
 
-# What core sets aside for flags, table counts, the sender, and for type and length of a record.
-FRAME_BYTES = 1 + 8 + 32
+# What core sets aside for flags, table counts, the sender and its position, and for type and length
+# of a record.
+FRAME_BYTES = 1 + 8 + 32 + 10
 RECORD_HEAD_BYTES = 11
 GROUP = NetID("224.1.1.1", 29999)
 # Keeps the body plain: with compression on, too small a bound would go unnoticed.
@@ -90,13 +111,77 @@ def test_the_bounds_hold_for_crowds(crowd: str) -> None:
         Gossip(ids[0], "tag", "own", b"x" * 900, 2**64 - 1, 64, half, 2**64 - 1),
         SeenIds(((2**32, half), (0, half[:10])), True),
         OtherIds(others),
-        Probe(ids),
+        Probe(ids, answer=True),
+        Took(ids),
+        Highest(tuple(Top(netid, 2**64 - 1, 2**64 - 1) for netid in half)),
+        Report(2**64 - 1, (Served(everybody[-1], 64, True, half, (2**32 - 1,) * len(half)),)),
+        Report(0, tuple(Served(netid, 1, False, (netid,), (2**32 - 1,)) for netid in half)),
+        Credit(tuple(Grant(netid, 2**64 - 1, 2**64 - 1) for netid in half)),
     ):
         # Alone, so that no other record's slack hides what this one lacks; then with the others,
         # between which each one that it names is a run of its own.
         pair: tuple[list[Record], list[Record]] = ([record, PLAIN], [record, rest])
         for together in pair:
             assert len(encode_body(together)) <= bound(together), type(record)
+
+
+WIDE_RANGES = tuple((at << 53, (at << 53) + (1 << 52)) for at in range(1, 2000))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Hello(bytes(16), bytes(16), 2**64 - 1, 2**63, 2**64 - 1, 2**64 - 1),
+        Ack(2**64 - 1, WIDE_RANGES),
+        WantNumbers(PLAIN.id.origin, 2**64 - 1, WIDE_RANGES),
+        WantChunks(PLAIN.id, tuple((at << 21, at << 21 | 1 << 20) for at in range(2000))),
+        PLAIN._replace(
+            number=0,
+            revision=2**64 - 1,
+            confirm_ms=2**32 - 1,
+            after=2**64 - 1,
+            size=2**32,
+            pull=True,
+            id=PLAIN.id._replace(seqno=2**64 - 1),
+        ),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_the_bounds_hold_for_the_widest_numbers(record: Record) -> None:
+    assert len(encode_body([record, PLAIN])) <= bound([record, PLAIN])
+
+
+WIDE = far_apart(900, wide=True)
+WIDEST_TAG = Gossip(
+    BroadcastID(WIDE[0], 2**64 - 1, 2**64 - 1),
+    "\U0001f600",
+    "own",
+    b"",
+    0,
+    64,
+    (),
+    2**64 - 1,
+    confirm_ms=2**32 - 1,
+    after=2**64 - 1,
+    size=2**32,
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Hello(bytes(16), bytes(16), 2**64 - 1, 2**63, 2**64 - 1, 2**64 - 1),
+        WIDEST_TAG,
+        Report(1, (Served(WIDE[0], 64, True, WIDE[::2], (2**32 - 1,) * 450),)),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_a_bound_needs_no_slack_of_the_frame(record: Record) -> None:
+    """The record and its part of a table in which its NetIDs do not stand side by side."""
+    _, index = encode_table(WIDE)
+    named, _ = encode_table(record.netids())
+
+    assert len(record.encode(index)) + len(named) - 2 <= record.size_bound()
 
 
 @pytest.mark.parametrize("length", [1, 20, 255])
@@ -114,12 +199,22 @@ def channel_of(local: NetID, max_datagram_bytes: int) -> MulticastChannel:
     return MulticastChannel(context, 200, ChannelSpec(GROUP, False, max_datagram_bytes))
 
 
-def test_what_is_set_aside_for_a_frame_is_enough() -> None:
-    """Of the largest table, the counts; of the worst sender, its entry, index and channel."""
-    largest_index = count = 3
+def put(channel: MulticastChannel, record: Record) -> bool:
+    return channel.put_gossip(record) if isinstance(record, Gossip) else channel.put(record)
 
-    assert 1 + 2 * count + (19 + 3) + largest_index + 2 <= _FRAME_BYTES == FRAME_BYTES
-    assert len(encode_body([], Sender(WIDEST, 200))) == 1 + 2 + (19 + 3) + 1 + 2
+
+def test_what_is_set_aside_for_a_frame_is_enough() -> None:
+    """Of the largest table, the counts; of the worst sender, entry, index, channel, position.
+
+    A queue counts 16 bytes or more for each NetID, so a frame names 4,096 at most: two bytes.
+    """
+    largest_index = count = len(encode_varint(MAX_FRAME_BYTES // 16))
+    position = len(encode_varint(2**64 - 1))
+    entry = 19 + 3
+
+    assert 1 + 2 * count + entry + largest_index + 2 + position <= _FRAME_BYTES == FRAME_BYTES
+    body = encode_body([], Sender(WIDEST, 200, 2**64 - 1))
+    assert len(body) == 1 + 2 + entry + 1 + 2 + position
 
 
 @pytest.mark.parametrize("over", [0, 1, 300])
@@ -130,10 +225,10 @@ def test_two_records_share_a_datagram_if_both_fit(over: int) -> None:
         PLAIN._replace(payload=random.Random(size).randbytes(size), compress=True)
         for size in (room // 2, room - room // 2 + over)
     )
-    channel.put(first)
-    channel.put(second)
+    channel.put_gossip(first)
+    channel.put_gossip(second)
 
-    frames = [channel.next_frame(), channel.next_frame()]
+    frames = [channel.next_frame(0.0), channel.next_frame(0.0)]
 
     assert [frame is not None for frame in frames] == [True, over > 0]
 
@@ -147,10 +242,10 @@ def test_no_datagram_is_larger_than_its_channel(some: list[Record], largest: int
     channel = channel_of(WIDEST, largest)
     fitting = [record for record in some if record.size_bound() <= channel.budget]
     for record in fitting:
-        assert channel.put(record)
+        assert put(channel, record)
 
     frames = []
-    while (frame := channel.next_frame()) is not None:
+    while (frame := channel.next_frame(0.0)) is not None:
         frames.append(frame)
 
     assert all(len(frame) <= largest for frame in frames)
@@ -167,8 +262,8 @@ def test_a_datagram_is_filled_but_not_beyond(local: NetID, largest: int) -> None
     for short in (0, 1, 11, 12):
         noise = random.Random(short).randbytes(channel.budget - fixed - short)
         for compress in (True, False):
-            assert channel.put(PLAIN._replace(payload=noise, compress=compress))
-            frame = channel.next_frame()
+            assert channel.put_gossip(PLAIN._replace(payload=noise, compress=compress))
+            frame = channel.next_frame(0.0)
             assert frame is not None
             assert largest - 150 < len(frame) <= largest
 
@@ -176,9 +271,11 @@ def test_a_datagram_is_filled_but_not_beyond(local: NetID, largest: int) -> None
 def test_what_may_not_be_compressed_closes_its_datagram() -> None:
     outbox = Outbox(10_000)
     beacon = Beacon(NetID("10.0.0.1", 1))
-    for record in (beacon, PLAIN, beacon, beacon):
+    for record in (beacon, beacon):
         outbox.put(record)
+    for _ in range(2):
+        outbox.put_gossip(PLAIN)
 
-    assert outbox.take(5000) == [beacon, PLAIN]
-    assert outbox.take(5000) == [beacon, beacon]
+    batches = [outbox.take(5000, 1 << 40) for _ in range(2)]
+    assert [batch and batch.records for batch in batches] == [[beacon, beacon, PLAIN], [PLAIN]]
     assert outbox.bytes == 0

@@ -24,7 +24,20 @@ from chatter.wire.frame import (
 )
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import encode_table
-from chatter.wire.records import Beacon, Leave, Record
+from chatter.wire.records import (
+    CARRIERS,
+    Beacon,
+    Chunk,
+    Credit,
+    Grant,
+    Highest,
+    Leave,
+    Record,
+    Report,
+    Served,
+    Took,
+    Top,
+)
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from chatter.wire.varint import encode_varint
 from tests.wire.samples import FEW, PROPERTY, records, senders
@@ -84,7 +97,7 @@ def test_damage_gives_a_body_or_a_frame_error(
 
 
 @FEW
-@given(st.lists(records, max_size=3), st.integers(9, 2**64 - 1), st.binary(max_size=100))
+@given(st.lists(records, max_size=3), st.integers(18, 2**64 - 1), st.binary(max_size=100))
 def test_an_unknown_record_is_skipped(some: list[Record], kind: int, data: bytes) -> None:
     # One that may not be compressed keeps the body plain, so that a record can be appended.
     some = [*some, gossip(b"", compress=False)]
@@ -103,7 +116,8 @@ def test_an_unknown_record_is_skipped(some: list[Record], kind: int, data: bytes
         b"\0" + NO_NETIDS + b"\x08",  # a type without a length
         b"\0" + NO_NETIDS + b"\x63\x05abcd",  # an unknown record that ends early
         b"\x02" + NO_NETIDS,  # names a sender, and does not
-        b"\x02" + NO_NETIDS + b"\0\0",  # by an index that no table has
+        b"\x02" + NO_NETIDS + b"\0\0\0",  # by an index that no table has
+        b"\x02" + b"\x01\x03\x02\0" + b"\0\0",  # and no position
         b"\0" + NO_NETIDS + b"\x08\x01\x00",  # a leave with something in it
         b"\0" + NO_NETIDS + b"\x03\x01\x00",
     ],
@@ -166,6 +180,25 @@ def test_compression_is_used_where_it_wins_and_may() -> None:
     assert text in encode_body([gossip(text), gossip(b"", compress=False)])
 
 
+def test_a_chunk_keeps_its_frame_plain_as_a_gossip_does() -> None:
+    text = b"the same again and " * 50
+    chunk = Chunk(gossip(b"").id, 0, text)
+
+    assert len(encode_body([chunk])) < 200
+    plain = encode_body([chunk, chunk._replace(compress=False)])
+    assert (plain[0], plain.count(text)) == (0, 2)
+    assert decode_body(plain).records == [chunk, chunk._replace(compress=False)]
+
+
+@PROPERTY
+@given(st.lists(records, min_size=1, max_size=3))
+def test_only_what_carries_users_bytes_can_forbid_compression(some: list[Record]) -> None:
+    carried = [record for record in some if isinstance(record, CARRIERS)]
+    assert [record for record in some if hasattr(record, "compress")] == carried
+    if encode_body(some)[0] & 1:
+        assert all(record.compress for record in carried)
+
+
 @pytest.mark.parametrize("make", [random.Random(2).randbytes, bytes], ids=["noise", "zeros"])
 def test_the_largest_body_fits_in_the_largest_frame(make: Callable[[int], bytes]) -> None:
     room = MAX_ROUTING_BYTES - len(encode_body([gossip(bytes(20_000), compress=False)])) + 20_001
@@ -207,8 +240,49 @@ def test_few_bytes_cannot_name_everybody_without_end(kind: int, record: str) -> 
         decode_body(body)
 
 
+def test_a_report_cannot_name_more_than_it_has_times_for() -> None:
+    """Else each of its groups could name the whole table in three bytes."""
+    group = "00" + "00" + "01" + "01" + "00" + "904e"
+    short = _naming_everybody(14, bytes.fromhex("01" + "01" + group) + bytes(9_999), 1)
+    whole = _naming_everybody(14, bytes.fromhex("01" + "01" + group) + bytes(10_000), 1)
+    many = bytes.fromhex("01" + "8008" + group * 1024)
+
+    assert len(decode_body(whole).records) == 1
+    with pytest.raises(TooLarge):
+        decode_body(short)
+    with at_most(4 * 1024 * 1024), pytest.raises(TooLarge):
+        decode_body(_naming_everybody(14, many, 3))
+
+
+NETID = NetID("10.0.0.1", 1)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Highest((Top(NETID, 1, 1),) * 4),
+        Took((BroadcastID(NETID, 1, 1),) * 4),
+        Report(1, (Served(NETID, 1, True, (NETID,), (0,)),) * 2),
+        Credit((Grant(NETID, 0, 1),) * 4),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_the_netids_of_every_record_are_counted(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = encode_body([record, record])
+    monkeypatch.setattr("chatter.wire.frame.MAX_NAMED_NETIDS", 8)
+    assert decode_body(body).records == [record, record]
+
+    monkeypatch.setattr("chatter.wire.frame.MAX_NAMED_NETIDS", 7)
+    with pytest.raises(TooLarge, match="together"):
+        decode_body(body)
+
+
 def test_a_body_without_a_sender_differs_from_one_with() -> None:
     netid = NetID("10.0.0.1", 7)
 
     assert decode_body(encode_body([Beacon(netid)])).sender is None
-    assert decode_body(encode_body([Beacon(netid)], Sender(netid, 3))).sender == (netid, 3)
+    assert decode_body(encode_body([Beacon(netid)], Sender(netid, 3))).sender == (netid, 3, 0)
+    far = Sender(netid, 3, 2**64 - 1)
+    assert decode_body(encode_body([], far)).sender == far

@@ -10,11 +10,22 @@ from chatter.errors import FrameError, TooLarge
 from chatter.ids import NetID
 from chatter.wire.gossip import MAX_TAG_BYTES, Gossip, split_payload
 from chatter.wire.idtable import encode_table, sort_netids
-from chatter.wire.records import Leave, Record, decode_record, type_of
+from chatter.wire.records import (
+    _TYPES,
+    TYPE_BYTES,
+    Chunk,
+    Leave,
+    Record,
+    Report,
+    Served,
+    decode_record,
+    type_of,
+)
+from chatter.wire.varint import encode_varint
 from tests.wire.samples import FEW, PROPERTY, netids, record_from, records, vectors
 
 TABLE = tuple(NetID("10.0.0.1", port) for port in range(1, 10))
-KNOWN_TYPES = range(1, 9)
+KNOWN_TYPES = range(1, 18)
 ID = "00" + "0000000000000001"  # origin 0, epoch 1
 
 
@@ -37,6 +48,8 @@ def test_no_prefix_is_taken_for_the_whole(record: Record) -> None:
     data, table = _encoded(record)
     if isinstance(record, Gossip):  # its payload ends with the record, wherever that is
         data = data[: len(data) - len(record.payload)]
+    if isinstance(record, Chunk):  # so do its data, of which one byte is there
+        data = data[: len(data) - len(record.data) + 1]
 
     for length in range(len(data)):
         with pytest.raises(FrameError):
@@ -47,9 +60,12 @@ def test_no_prefix_is_taken_for_the_whole(record: Record) -> None:
 @given(records, st.binary(min_size=1, max_size=3))
 def test_what_is_left_over_is_refused(record: Record, rest: bytes) -> None:
     data, table = _encoded(record)
-    if isinstance(record, Gossip):
+    if isinstance(record, Gossip) and not record.large:
         longer = decode_record(type_of(record), data + rest, table)
         assert longer == record._replace(payload=record.payload + rest)
+    elif isinstance(record, Chunk) and record.offset + len(record.data) + len(rest) <= 2**32:
+        longer = decode_record(type_of(record), data + rest, table)
+        assert longer == record._replace(data=record.data + rest)
     else:
         with pytest.raises(FrameError):
             decode_record(type_of(record), data + rest, table)
@@ -78,7 +94,7 @@ def test_any_bytes_give_a_record_or_a_frame_error(kind: int, data: bytes) -> Non
     assert again == data
 
 
-@pytest.mark.parametrize("kind", [0, 9, 10, 255, 2**64 - 1])
+@pytest.mark.parametrize("kind", [0, 18, 19, 255, 2**64 - 1])
 @pytest.mark.parametrize("data", [b"", b"\xff" * 40])
 def test_an_unknown_type_is_none(kind: int, data: bytes) -> None:
     assert decode_record(kind, data, TABLE) is None
@@ -87,12 +103,13 @@ def test_an_unknown_type_is_none(kind: int, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (1, "04" + "00" * 10),
-        (2, "08" + ID + "01" + "01" + "00" + "0168"),
-        (2, "40" + ID + "01" + "01" + "00" + "0168"),
+        (1, "04" + "00" * 11),
         (2, "30" + ID + "01" + "01" + "00" + "0168"),  # a fourth codec
         (4, "0200"),
         (5, "01" + "00" + "00" * 16 + "00" + "04"),
+        (6, "02" + "00"),
+        (11, "02" + ID + "01" + "00" + "00"),
+        (14, "01" + "01" + "00" + "02" + "01" + "00"),
     ],
 )
 def test_flags_of_another_version_are_refused(kind: int, data: str) -> None:
@@ -108,6 +125,15 @@ def test_flags_of_another_version_are_refused(kind: int, data: str) -> None:
         ("00" + ID + "01" + "41" + "00" + "0168", "hop"),
         ("01" + ID + "01" + "00" + "01" + "00" + "0168", "of zero"),
         ("04" + ID + "01" + "00" + "01" + "00" + "0168", "of zero"),
+        ("08" + ID + "01" + "00" + "01" + "00" + "0168", "of zero"),
+        ("40" + ID + "01" + "00" + "01" + "00" + "0168", "of zero"),
+        ("80" + ID + "01" + "00" + "01" + "00" + "0168", "of zero"),
+        ("08" + ID + "01" + "01" + "01" + "00" + "0168", "of nothing"),  # one that is asked for
+        ("08" + ID + "01" + "02" + "01" + "00" + "0168" + "00", "with a payload"),
+        ("81" + ID + "01" + "07" + "07" + "01" + "00" + "0168", "after another"),
+        ("08" + ID + "01" + "8280808020" + "01" + "00" + "0168", "beyond"),  # 2^32 + 1 bytes
+        ("08" + ID + "01" + "808080808001" + "01" + "00" + "0168", "34 bits"),
+        ("40" + ID + "01" + "8080808010" + "01" + "00" + "0168", "32 bits"),
         ("00" + ID + "01" + "01" + "00" + "00", "tag"),
         ("00" + ID + "01" + "01" + "00" + "8002" + "68" * 256, "tag"),
         ("00" + ID + "01" + "01" + "00" + "01ff", "UTF-8"),
@@ -129,11 +155,25 @@ def test_the_longest_tag_and_the_last_hop_pass() -> None:
     assert (len(gossip.tag), gossip.hop) == (255, 64)
 
 
-@pytest.mark.parametrize("kind", [5, 6, 7])
+@pytest.mark.parametrize(
+    ("kind", "before"),
+    [
+        (5, ""),
+        (6, "00"),
+        (7, ""),
+        (9, ""),
+        (10, ID),
+        (12, ID + "01"),
+        (13, "01"),
+        (14, "01"),
+        (15, ""),
+        (16, ""),
+    ],
+)
 @pytest.mark.parametrize("count", ["05", "ffffffff7f", "ffffffffffffffffff01"])
-def test_more_entries_than_bytes_are_refused_first(kind: int, count: str) -> None:
+def test_more_entries_than_bytes_are_refused_first(kind: int, before: str, count: str) -> None:
     with pytest.raises(TooLarge):
-        decode_record(kind, bytes.fromhex(count + "00000000"), TABLE)
+        decode_record(kind, bytes.fromhex(before + count + "00000000"), TABLE)
 
 
 def test_seen_ids_cannot_name_a_table_again_and_again() -> None:
@@ -148,11 +188,73 @@ def test_seen_ids_cannot_name_a_table_again_and_again() -> None:
 
 
 def test_a_known_epoch_leaves_room_for_a_newer_one() -> None:
-    last = "00" + "00" + "fffffffffffeffff" + "00"
+    last = "00" + "00" + "fffffffffffeffff" + "0000"
     assert decode_record(1, bytes.fromhex(last), ()) is not None
 
     with pytest.raises(FrameError, match="no epoch can follow"):
-        decode_record(1, bytes.fromhex("00" + "00" + "ffffffffffff0000" + "00"), ())
+        decode_record(1, bytes.fromhex("00" + "00" + "ffffffffffff0000" + "0000"), ())
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ("00" + ID + "01" + "00", "nothing"),
+        ("00" + ID + "01" + "ffffffff0f" + "0000", "beyond"),
+        ("00" + ID + "01" + "8080808010" + "00", "32 bits"),
+    ],
+)
+def test_an_impossible_chunk_is_refused(data: str, why: str) -> None:
+    with pytest.raises(FrameError, match=why):
+        decode_record(11, bytes.fromhex(data), TABLE)
+
+
+def test_the_last_byte_of_the_largest_payload_passes() -> None:
+    chunk = decode_record(11, bytes.fromhex("00" + ID + "01" + "ffffffff0f" + "07"), TABLE)
+
+    assert isinstance(chunk, Chunk)
+    assert chunk[1:] == (2**32 - 1, b"\7", True)
+
+
+def test_chunks_are_asked_for_below_the_largest_payload() -> None:
+    last = "01" + "ffffffff0f" + "00"
+    assert decode_record(12, bytes.fromhex(ID + "01" + last), TABLE) is not None
+
+    with pytest.raises(FrameError, match="too high"):
+        decode_record(12, bytes.fromhex(ID + "01" + "01" + "ffffffff0f" + "01"), TABLE)
+
+
+@pytest.mark.parametrize("hop", ["00", "41"])
+def test_a_report_of_an_impossible_hop_is_refused(hop: str) -> None:
+    with pytest.raises(FrameError, match="hop"):
+        decode_record(14, bytes.fromhex("01" + "01" + "00" + "00" + hop + "00"), TABLE)
+
+
+def test_the_times_of_a_report_follow_the_table() -> None:
+    """Whoever answered first is told first; the runs have another order."""
+    first, second, third = TABLE[:3]
+    told = Report(7, (Served(first, 2, True, (third, first, second), (30, 10, 20)),))
+    data, table = _encoded(told)
+
+    assert decode_record(14, data, table) == Report(
+        7, (Served(first, 2, True, (first, second, third), (10, 20, 30)),)
+    )
+
+
+def test_a_report_needs_a_time_for_each() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        _encoded(Report(7, (Served(TABLE[0], 2, True, TABLE[:3], (1, 2)),)))
+
+
+def test_the_bytes_of_a_type_are_its_number() -> None:
+    assert {kind: encode_varint(number) for number, kind in enumerate(_TYPES, 1)} == TYPE_BYTES
+    assert list(KNOWN_TYPES) == [number for number, _ in enumerate(_TYPES, 1)]
+
+
+def test_a_grant_takes_three_bytes() -> None:
+    assert decode_record(16, bytes.fromhex("01" + "000000"), TABLE) is not None
+
+    with pytest.raises(TooLarge):
+        decode_record(16, bytes.fromhex("02" + "000000" + "0000"), TABLE)
 
 
 def test_leave_says_nothing_else() -> None:
@@ -169,6 +271,8 @@ def test_who_a_gossip_is_for() -> None:
     assert isinstance(some, Gossip)
 
     assert everyone.to_everyone
+    assert not everyone.large
+    assert everyone._replace(size=1, payload=b"").large
     assert not some.to_everyone
     assert list(some.netids()) == [
         NetID("192.168.1.10", 29999),

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chatter.errors import TooLarge, Truncated
-from chatter.wire.frame import MAX_FIRST_FRAME_BYTES, FrameReader, frame_on_stream
+from chatter.wire.frame import (
+    MAX_FIRST_FRAME_BYTES,
+    FrameReader,
+    decode_body,
+    encode_body,
+    frame_on_stream,
+)
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
-from tests.wire.samples import PROPERTY
+from tests.wire.samples import PROPERTY, name_of, record_from, vectors
 
 FRAMES = [bytes((number,)) * (OVERHEAD_BYTES + number * 37) for number in range(8)]
 STREAM = b"".join(frame_on_stream(frame) for frame in FRAMES)
@@ -65,6 +72,23 @@ def test_any_chunking_gives_the_same_frames(frames: list[bytes], data: st.DataOb
     chunks = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
 
     assert read(chunks)[0] == frames
+
+
+@pytest.mark.parametrize("vector", vectors("records.json", "record"), ids=name_of)
+def test_every_record_survives_a_stream(vector: dict[str, Any]) -> None:
+    """Whole, byte by byte, and in front of a tail whose rest comes later."""
+    record = record_from(vector["record"])
+    sealed = bytes(OVERHEAD_BYTES) + encode_body([record])
+    stream = frame_on_stream(sealed)
+
+    for chunks, behind in (
+        ([stream], []),
+        ([bytes((byte,)) for byte in stream], []),
+        ([stream + TAIL[:7], TAIL[7:]], [TAIL[4:]]),
+    ):
+        first, *others = read(chunks)[0]
+        assert decode_body(first[OVERHEAD_BYTES:]).records == [record]
+        assert others == behind
 
 
 @pytest.mark.parametrize("length", [MAX_FIRST_FRAME_BYTES + 1, 0x7FFFFFFF, 0xFFFFFFFF])

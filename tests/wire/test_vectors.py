@@ -19,6 +19,7 @@ from chatter.wire.cursor import Cursor
 from chatter.wire.frame import decode_body, encode_body, frame_on_stream
 from chatter.wire.gossip import encode_payload, split_payload
 from chatter.wire.idtable import decode_indices, decode_table, encode_indices, encode_table
+from chatter.wire.ranges import decode_ranges, encode_ranges
 from chatter.wire.records import Hello, decode_record, type_of
 from chatter.wire.seal import (
     Channel,
@@ -34,7 +35,15 @@ from chatter.wire.seal import (
     udp_context,
 )
 from chatter.wire.varint import decode_varint, encode_varint, unzigzag, zigzag
-from tests.wire.samples import VECTORS, name_of, netids, record_from, sender_from, vectors
+from tests.wire.samples import (
+    VECTORS,
+    name_of,
+    netids,
+    ranges_from,
+    record_from,
+    sender_from,
+    vectors,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,6 +136,17 @@ def test_index_runs(vector: dict[str, Any]) -> None:
     assert encode_indices(reversed(vector["indices"])) == data
     cursor = Cursor(data)
     assert decode_indices(cursor, table) == tuple(table[at] for at in vector["indices"])
+    assert cursor.remaining == 0
+
+
+@pytest.mark.parametrize("vector", vectors("tables.json", "ranges"), ids=name_of)
+def test_ranges(vector: dict[str, Any]) -> None:
+    data = bytes.fromhex(vector["hex"])
+    ranges = ranges_from(vector["ranges"])
+
+    assert encode_ranges(ranges) == data
+    cursor = Cursor(data)
+    assert decode_ranges(cursor) == ranges
     assert cursor.remaining == 0
 
 
@@ -230,7 +250,7 @@ def test_first_contact_by_datagram(vector: dict[str, Any]) -> None:
     ring = KeyRing([parse_key(vectors("keys.json", "key")[0]["text"])])
     life, receiver = bytes.fromhex(vector["life"]), bytes.fromhex(vector["receiver"])
     record = record_from(vector["record"])
-    sender = sender_from({"netid": vector["sender"], "channel": 0})
+    sender = sender_from({"netid": vector["sender"], "channel": 0, "position": 0})
     context = udp_context(life, receiver)
     sealer = Sealer(ring, Channel.UDP, context, life, _nonce(vector["counter"]))
     frame = bytes.fromhex(vector["hex"])

@@ -1,0 +1,165 @@
+"""What both sides of one connection keep account of: gossips handed over, and credit.
+
+Both count the gossips of each direction, 1, 2, 3 and so on, as a connection neither loses nor
+reorders any. So an answer names a gossip by its index: which were taken, and which are done, that
+is: the receiver has them and has served its whole branch. Until then the sender answers for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chatter.core.handover import Handover
+from chatter.core.outbox import RECORD_HEAD_BYTES
+from chatter.wire.ranges import RANGE_BOUND
+from chatter.wire.records import Ack, Report, SessionCredit
+
+# Answers wait so long for others to share their frame. Less than the 40 ms for which Linux delays
+# the bare acknowledgement of what came: so that travels with ours, and is no packet of its own.
+ACK_DELAY_S = 0.03
+
+# What one side may send before the other has taken it in: a millisecond of a fast network, and a
+# thousand small messages.
+WINDOW_BYTES = 1024 * 1024
+
+# An answer that calls nothing done.
+_ACK_BYTES = Ack(0, ()).size_bound() + RECORD_HEAD_BYTES
+
+_NEVER = float("inf")
+
+
+class Exchange:
+    """The account of one side of a connection."""
+
+    __slots__ = (
+        "_done",
+        "_granted",
+        "_position",
+        "_reports",
+        "_sent",
+        "_taken_in",
+        "_undone",
+        "ack_at",
+        "limit",
+        "open",
+        "received",
+    )
+
+    def __init__(self) -> None:
+        self._sent = 0
+        self._position = 0
+        self.limit = WINDOW_BYTES
+        """How far the other side lets us go, in bytes of gossips and chunks with their charge."""
+        self.open: dict[int, Handover] = {}
+        """What we handed over and the other side has not called done, by index."""
+        self.received = 0
+        """Gossips that came: the index of the last one."""
+        self._taken_in = 0
+        self._granted = WINDOW_BYTES
+        self._undone = 0
+        self._done: list[int] = []
+        self._reports: list[Report] = []
+        self.ack_at = _NEVER
+        """When the next answer is due."""
+
+    # What we send
+
+    @property
+    def credit(self) -> int:
+        """What may be sent now."""
+        return self.limit - self._position
+
+    def sent(self, handovers: list[Handover], charge: int, now: float) -> None:
+        """These gossips, and chunks besides, are about to go out."""
+        self._position += charge
+        for handover in handovers:
+            self._sent += 1
+            self.open[self._sent] = handover
+            handover.sent_at = now
+
+    def acknowledged(self, ack: Ack) -> Iterator[Handover]:
+        """The handovers that are done, taken out."""
+        for first, last in ack.done:
+            if last - first < len(self.open):
+                indices: Iterator[int] | list[int] = iter(range(first, last + 1))
+            else:  # a range costs the sender nothing, however long it says it is
+                indices = [index for index in self.open if first <= index <= last]
+            for index in indices:
+                handover = self.open.pop(index, None)
+                if handover is not None:
+                    yield handover
+
+    # What comes
+
+    def taken_in(self, charge: int) -> None:
+        """Gossips and chunks came."""
+        self._taken_in += charge
+
+    def grant(self) -> SessionCredit | None:
+        """What to let the other side send now; None while it has half of the window left."""
+        if self._granted - self._taken_in > WINDOW_BYTES // 2:
+            return None
+        self._granted = self._taken_in + WINDOW_BYTES
+        return SessionCredit(self._granted)
+
+    def take(self, now: float) -> int:
+        """A gossip came: its index. It is undone until ``done`` is called."""
+        self.received += 1
+        self._undone += 1
+        self.ack_at = min(self.ack_at, now + ACK_DELAY_S)
+        return self.received
+
+    def done(self, index: int, *, at: float) -> None:
+        """A gossip that came, and its branch, are done; say so at ``at`` or before."""
+        self._undone -= 1
+        self._done.append(index)
+        self.ack_at = min(self.ack_at, at)
+
+    def refuse(self) -> None:
+        """The gossip that came last cannot be taken. No answer says so: who sent it must not wait
+        for a sign of life that would come for others."""
+        self._undone -= 1
+
+    def report(self, report: Report, *, at: float) -> None:
+        """Answer for a confirmed gossip."""
+        self._reports.append(report)
+        self.ack_at = min(self.ack_at, at)
+
+    def answers(self, now: float, budget: int) -> list[Ack | Report]:
+        """What there is to answer, taken out, as far as it fits in ``budget`` bytes of a frame.
+
+        What does not fit is due at once.
+        """
+        if self.ack_at == _NEVER:
+            return []
+        answers: list[Ack | Report] = []
+        for report in self._reports:
+            budget -= report.size_bound() + RECORD_HEAD_BYTES
+            if budget < 0:
+                break
+            answers.append(report)
+        del self._reports[: len(answers)]
+        most = (budget - _ACK_BYTES) // RANGE_BOUND
+        if self._reports or most < 1:
+            # What is called done is answered for no more, so the reports have to go first.
+            self.ack_at = now
+            return answers
+        done = _ranges(self._done)
+        answers.append(Ack(self.received, done[:most]))
+        self._done = [index for first, last in done[most:] for index in range(first, last + 1)]
+        if self._done:
+            self.ack_at = now
+        else:
+            # While something is undone, the other side wants to know that we still live.
+            self.ack_at = now + ACK_DELAY_S if self._undone else _NEVER
+        return answers
+
+
+def _ranges(indices: list[int]) -> tuple[tuple[int, int], ...]:
+    ranges: list[tuple[int, int]] = []
+    for index in sorted(indices):
+        if ranges and ranges[-1][1] == index - 1:
+            ranges[-1] = (ranges[-1][0], index)
+        else:
+            ranges.append((index, index))
+    return tuple(ranges)

@@ -1,0 +1,127 @@
+"""What is remembered of each life of each origin: what was taken, what is missing, what waits.
+
+Each broadcast is dispatched at most once in the life of a receiver, and the ones to everyone
+exactly once unless a gap names them; this is the memory that both rest on.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chatter.core.duplicates import SeqnoWindow, Verdict
+from chatter.core.numbers import Numbers
+from chatter.core.order import Held, Order
+from chatter.ids import BroadcastID, NetID
+
+if TYPE_CHECKING:
+    from chatter.core.wants import Wants
+
+# A process restarted every minute for two days makes 2,880, and each peer that told its number at
+# first contact is one too. Each costs about 1 KiB, and 8 KiB more while seqnos are missing.
+MAX_LIVES = 8192
+
+# Broadcasts that follow each other within so long have a pace.
+STEADY_S = 0.5
+
+# Lives looked at to find one that can go, so that a full table costs a newcomer microseconds.
+MAX_LOOKS = 64
+
+
+class OriginLife:
+    """What is remembered of one life of one origin."""
+
+    __slots__ = (
+        "_held",
+        "epoch",
+        "named_at",
+        "numbers",
+        "order",
+        "origin",
+        "pace_s",
+        "source",
+        "top_at_look",
+        "wants",
+        "window",
+    )
+
+    def __init__(self, origin: NetID, epoch: int, held: Held) -> None:
+        self.origin = origin
+        self.epoch = epoch
+        self.window = SeqnoWindow()
+        self.numbers = Numbers()
+        self.order: Order | None = None
+        """What waits for its turn; None until an ordered handler is concerned."""
+        self.source: NetID | None = None
+        """Who handed us its gossip last."""
+        self.named_at = float("-inf")
+        """When a new number was last heard of."""
+        self.pace_s = 0.0
+        """The usual pause between two numbers; 0 while there is no steady pace."""
+        self.wants: Wants | None = None
+        """What is being asked for."""
+        self.top_at_look = 0
+        """The highest seqno when it was last considered for being forgotten."""
+        self._held = held
+
+    def moved(self, now: float) -> None:
+        """A number came, the origin's own or one of ours. Hot: once for each."""
+        pause_s = now - self.named_at
+        self.named_at = now
+        self.pace_s = (3 * self.pace_s + pause_s) / 4 if pause_s < STEADY_S else 0.0
+
+    def ordered(self) -> Order:
+        """Its order, made if it is needed for the first time."""
+        if self.order is None:
+            self.order = Order(self._held)
+        return self.order
+
+
+class Origins:
+    """The lives that are remembered."""
+
+    def __init__(self) -> None:
+        self._lives: OrderedDict[tuple[NetID, int], OriginLife] = OrderedDict()
+        self._held = Held()
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def __iter__(self) -> Iterator[OriginLife]:
+        return iter(self._lives.values())
+
+    def get(self, origin: NetID, epoch: int) -> OriginLife | None:
+        """What is remembered of a life, or None."""
+        return self._lives.get((origin, epoch))
+
+    def open(self, origin: NetID, epoch: int) -> OriginLife:
+        """What is remembered of a life, from now on if it is new."""
+        life = self._lives.get((origin, epoch))
+        if life is None:
+            if len(self._lives) >= MAX_LIVES:
+                self._make_room()
+            life = self._lives[origin, epoch] = OriginLife(origin, epoch, self._held)
+        return life
+
+    def seen(self, broadcast: BroadcastID) -> bool:
+        """Whether it needs not be sent to us again; changes nothing."""
+        origin, epoch, seqno = broadcast
+        life = self._lives.get((origin, epoch))
+        return life is not None and life.window.look(seqno) is not Verdict.NEW
+
+    def _make_room(self) -> None:
+        """Forget a life that brought nothing since it was last looked at, if one is found soon.
+
+        Each new broadcast moving its life to the end would be the exact order, and would cost
+        every message; so a life that was heard meanwhile is passed over, once.
+        """
+        for _ in range(min(MAX_LOOKS, len(self._lives))):
+            key, life = next(iter(self._lives.items()))
+            if life.window.top == life.top_at_look and life.wants is None:
+                break
+            life.top_at_look = life.window.top
+            self._lives.move_to_end(key)
+        _, forgotten = self._lives.popitem(last=False)
+        if forgotten.order is not None:
+            forgotten.order.drop()

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+
+from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES, Exchange
+from chatter.core.handover import Handover
+from chatter.wire.records import Ack, Report, Served, SessionCredit
+from tests.core.parts import make_gossip, netid
+
+PLENTY = 60_000
+NEVER = float("inf")
+
+
+def handed(exchange: Exchange, count: int) -> list[Handover]:
+    """That many gossips, sent in one frame."""
+    handovers = [Handover(netid(2), make_gossip(seqno), None, 0.0) for seqno in range(1, count + 1)]
+    exchange.sent(handovers, 0, 7.0)
+    return handovers
+
+
+def test_both_sides_count_alike() -> None:
+    near, far = Exchange(), Exchange()
+    first, second = handed(near, 2)
+    (third,) = handed(near, 1)
+
+    assert [far.take(0.0) for _ in range(3)] == [1, 2, 3]
+    assert near.open == {1: first, 2: second, 3: third}
+    assert third.sent_at == 7.0
+
+
+def test_what_is_done_is_answered_for_no_more_and_the_rest_is() -> None:
+    exchange = Exchange()
+    handovers = handed(exchange, 6)
+
+    assert list(exchange.acknowledged(Ack(6, ((2, 3), (5, 5))))) == [
+        handovers[1],
+        handovers[2],
+        handovers[4],
+    ]
+    assert list(exchange.open) == [1, 4, 6]
+    assert list(exchange.acknowledged(Ack(6, ((2, 3),)))) == []
+
+
+def test_a_range_costs_nothing_however_long_it_says_it_is() -> None:
+    exchange = Exchange()
+    first, second = handed(exchange, 2)
+
+    assert list(exchange.acknowledged(Ack(2, ((2, 2**63),)))) == [second]
+    assert list(exchange.acknowledged(Ack(2, ((0, 2**63),)))) == [first]
+
+
+def test_answers_wait_for_others_and_name_what_is_done_as_ranges() -> None:
+    exchange = Exchange()
+    for _ in range(6):
+        exchange.take(1.0)
+    assert exchange.ack_at == 1.0 + ACK_DELAY_S
+    for index in (5, 1, 2):
+        exchange.done(index, at=NEVER)
+    assert exchange.ack_at == 1.0 + ACK_DELAY_S
+
+    assert exchange.answers(1.02, PLENTY) == [Ack(6, ((1, 2), (5, 5)))]
+    assert exchange.answers(1.03, PLENTY) == [Ack(6, ())]  # each is named once
+
+
+def test_an_urgent_one_takes_the_others_along() -> None:
+    exchange = Exchange()
+    exchange.take(1.0)
+    exchange.take(1.0)
+    exchange.done(1, at=1.01)
+
+    assert exchange.ack_at == 1.01
+
+
+def test_it_says_that_it_lives_as_long_as_something_is_undone() -> None:
+    exchange = Exchange()
+    assert exchange.answers(0.0, PLENTY) == []
+    exchange.take(0.0)
+    assert exchange.answers(0.05, PLENTY) == [Ack(1, ())]
+    assert exchange.ack_at == 0.05 + ACK_DELAY_S
+
+    exchange.done(1, at=NEVER)
+    assert exchange.answers(0.1, PLENTY) == [Ack(1, ((1, 1),))]
+    assert exchange.ack_at == NEVER
+
+
+def test_reports_go_ahead_of_what_calls_them_done() -> None:
+    exchange = Exchange()
+    exchange.take(0.0)
+    exchange.done(1, at=0.0)
+    exchange.report(Report(1, ()), at=0.0)
+
+    assert exchange.answers(0.0, PLENTY) == [Report(1, ()), Ack(1, ((1, 1),))]
+
+
+@pytest.mark.parametrize("budget", [20_000, 40_000, PLENTY])
+def test_what_does_not_fit_in_a_frame_is_due_at_once(budget: int) -> None:
+    exchange = Exchange()
+    recipients = tuple(netid(number) for number in range(500))
+    for _ in range(3000):
+        exchange.take(0.0)
+    for index in range(1, 20):
+        served = Served(netid(1), 1, True, recipients, (5,) * 500)
+        exchange.report(Report(index, (served,)), at=0.0)
+    for index in range(2, 3000, 2):
+        exchange.done(index, at=0.0)
+    frames = []
+    while exchange.ack_at <= 1.0:
+        frames.append(exchange.answers(1.0, budget))
+
+    assert len(frames) > 5
+    assert all(sum(one.size_bound() for one in frame) <= budget for frame in frames)
+    answers = [one for frame in frames for one in frame]
+    assert [one.index for one in answers if isinstance(one, Report)] == list(range(1, 20))
+    acks = [one for one in answers[19:] if isinstance(one, Ack)]
+    assert [first for ack in acks for first, _ in ack.done] == list(range(2, 3000, 2))
+
+
+def test_an_answer_that_has_no_room_at_all_waits_for_the_next_frame() -> None:
+    exchange = Exchange()
+    exchange.take(0.0)
+    exchange.done(1, at=0.0)
+
+    assert exchange.answers(1.0, 10) == []
+    assert exchange.ack_at == 1.0
+    assert exchange.answers(1.0, PLENTY) == [Ack(1, ((1, 1),))]
+
+
+def test_credit_is_used_by_sending_and_given_back_by_taking_in() -> None:
+    near, far = Exchange(), Exchange()
+    near.sent([], WINDOW_BYTES // 2 - 1, 0.0)
+    far.taken_in(WINDOW_BYTES // 2 - 1)
+    assert near.credit == WINDOW_BYTES // 2 + 1
+    assert far.grant() is None  # a grant for each frame would be half of all frames
+
+    near.sent([], 1, 0.0)
+    far.taken_in(1)
+    grant = far.grant()
+
+    assert grant == SessionCredit(WINDOW_BYTES * 3 // 2)
+    near.limit = grant.limit
+    assert near.credit == WINDOW_BYTES
+    assert far.grant() is None
