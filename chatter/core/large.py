@@ -103,9 +103,9 @@ class Large:
         arriving = self._arriving.get(header.id)
         if arriving is None:
             arriving = self._arriving[header.id] = Arriving(sender, via)
-            if header.number:
-                life = self._origins.open(header.id.origin, header.id.epoch)
-                life.numbers.in_progress(header.number, True)
+        if header.number:
+            life = self._origins.open(header.id.origin, header.id.epoch)
+            life.numbers.in_progress(header.number, True)
         return arriving
 
     def under_way(self, broadcast: BroadcastID) -> bool:

@@ -315,6 +315,11 @@ class Receiver:
             self._refuse(parent)
             return
         via = "multicast" if parent is None else "tcp"
+        if header.number:
+            # Missing until it is whole: what follows in order waits for it, and if it never is,
+            # it is asked for.
+            origin, epoch, _ = header.id
+            self._repair.named(origin, epoch, header.number, sender, now)
         arriving = self._large.open(header, sender, via, now)
         if arriving is None:
             self._refuse(parent)  # who sent it plans around us, or numbers tell of it later
