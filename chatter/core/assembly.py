@@ -7,6 +7,7 @@ through. One that stalls is asked for, first at its source, then elsewhere.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from itertools import chain
@@ -17,13 +18,18 @@ from chatter.ids import BroadcastID, NetID
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import WantChunks
 
-# All that is under way together: two of the largest payloads, or four of the largest by default. A
-# sender is granted no credit for more, so this is for those who do not ask.
+# All that is under way together: two of the largest payloads, or four of the largest by default.
+# More wait for their turn, and take nothing meanwhile: to refuse them would lose those that no
+# number tells of.
 MAX_BYTES = 64 * 1024 * 1024
 
 # Payloads under way at a time. One takes 1.5 KB besides its bytes, so headers that promise a byte
 # each take 6 MB; a flood of payloads just above a datagram has some hundreds that wait for repair.
 MAX_OPEN = 4096
+
+# Who waits for a turn has so many times the patience of those whose turn it is; by then whoever sent
+# it has most likely given up too.
+WAITING_TIMEOUTS = 6
 
 # What one request asks for: more than a fast network has under way, and not so much that another
 # source sends for long what the first one sends after all.
@@ -76,6 +82,7 @@ class Assembly:
         "source",
         "source_gone",
         "started_at",
+        "waits",
     )
 
     def __init__(
@@ -103,6 +110,8 @@ class Assembly:
         self._asked_to = 0  # where the last request ends; 0 if more than that comes
         self._server: NetID | None = None  # who was asked and answered
         self._sooner = sooner
+        self.waits = False
+        """Whether there is no room for it yet: what comes of it counts as lost."""
         self.queued_at = float("inf")
         """When ``Assemblies`` will look at it."""
         self.due_at = now if header.pull else now + self._patience_s()
@@ -123,7 +132,7 @@ class Assembly:
         stop = offset + len(data)
         if stop > self.size:
             raise FrameError("a chunk beyond the end of its payload")
-        new = self._spans.add(offset, stop) if data else ()
+        new = self._spans.add(offset, stop) if data and not self.waits else ()
         if not new:
             return 0
         taken = 0
@@ -146,6 +155,17 @@ class Assembly:
             self._tries, self._server = 0, self._asked
         self._schedule(stop)
         return taken
+
+    def wait(self) -> None:
+        """There is no room for it yet."""
+        self.waits = True
+        self.due_at = float("inf")
+
+    def begin(self, now: float) -> None:
+        """Its turn has come: what went by meanwhile is asked for at once."""
+        self.waits = False
+        self.moved_at = self.due_at = now
+        self._sooner(self)
 
     def _schedule(self, stop: int) -> None:
         spans = self._spans
@@ -218,6 +238,8 @@ class Assembly:
             self.source_gone = True
         if netid == self._server:
             self._server = None
+        if self.waits:
+            return
         if self._asked_to and self._asked != netid:
             return  # another one was asked, and has its time to answer
         self._tries = 0
@@ -255,11 +277,12 @@ class Assemblies:
         # When to look at which: an assembly's own time counts, other entries for it are leftovers.
         # By id, so that a leftover keeps no payload alive.
         self._queue: list[tuple[float, BroadcastID]] = []
+        self._waiting: deque[BroadcastID] = deque()
         self.bytes = 0
-        """What those under way take when they are complete."""
+        """What those whose turn it is take when they are complete."""
 
     def open(self, header: Gossip, source: NetID, now: float) -> Assembly | None:
-        """The assembly for this header; None if there is no room.
+        """The assembly for this header; None if there are too many. It may have to wait.
 
         One that is under way is handed back as it is, with this source if its own is gone.
         """
@@ -268,10 +291,14 @@ class Assemblies:
             if assembly.source_gone:
                 assembly.source, assembly.source_gone = source, False
             return assembly
-        if self.bytes + header.size > self._max_bytes or len(self._open) >= MAX_OPEN:
+        if header.size > self._max_bytes or len(self._open) >= MAX_OPEN:
             return None
         assembly = self._open[header.id] = Assembly(header, source, now, self._look)
-        self.bytes += header.size
+        if self._waiting or self.bytes + header.size > self._max_bytes:
+            assembly.wait()
+            self._waiting.append(header.id)
+        else:
+            self.bytes += header.size
         self._look(assembly)
         return assembly
 
@@ -279,12 +306,13 @@ class Assemblies:
         """The assembly of this broadcast, if it is under way."""
         return self._open.get(broadcast)
 
-    def close(self, broadcast: BroadcastID) -> None:
+    def close(self, broadcast: BroadcastID, now: float) -> None:
         """It is complete, or nobody's business any more. Who reads from it may go on doing so."""
         assembly = self._open.pop(broadcast, None)
         if assembly is not None:
             assembly.queued_at = float("-inf")  # a late piece wakes nobody
-            self.bytes -= assembly.size
+            self.bytes -= 0 if assembly.waits else assembly.size
+            self._begin_next(now)
 
     def source_gone(self, netid: NetID, now: float) -> None:
         """This node is gone: what it sent, or was asked for, is asked for elsewhere at once."""
@@ -312,8 +340,8 @@ class Assemblies:
             assembly = self._open.get(broadcast)
             if assembly is None or assembly.queued_at != looked_at or assembly.complete:
                 continue
-            if now >= assembly.moved_at + self._timeout_s:
-                self.close(broadcast)
+            if now >= self._ends_at(assembly):
+                self.close(broadcast, now)
                 given_up.append(assembly.header)
                 continue
             if now >= assembly.due_at:
@@ -325,8 +353,22 @@ class Assemblies:
         """When ``tick`` may have something to do."""
         return self._queue[0][0] if self._queue else float("inf")
 
+    def _begin_next(self, now: float) -> None:
+        while self._waiting:
+            assembly = self._open.get(self._waiting[0])
+            if assembly is not None and assembly.waits:
+                if self.bytes + assembly.size > self._max_bytes:
+                    return
+                self.bytes += assembly.size
+                assembly.begin(now)
+            self._waiting.popleft()
+
+    def _ends_at(self, assembly: Assembly) -> float:
+        times = WAITING_TIMEOUTS if assembly.waits else 1
+        return assembly.moved_at + times * self._timeout_s
+
     def _look(self, assembly: Assembly) -> None:
-        assembly.queued_at = min(assembly.due_at, assembly.moved_at + self._timeout_s)
+        assembly.queued_at = min(assembly.due_at, self._ends_at(assembly))
         heapq.heappush(self._queue, (assembly.queued_at, assembly.header.id))
 
     def __len__(self) -> int:

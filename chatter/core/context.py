@@ -38,6 +38,8 @@ class Context:
     """The number of our last broadcast to everyone in this life."""
     young: bool = True
     """Whether we have only just started: whoever we meet was most likely there before."""
+    crowd: int = 1
+    """Ourselves and whose multicasts we hear, as counted with the last beacon."""
     effects: list[Effect] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
 

@@ -8,7 +8,7 @@ Broadcasts to everyone that nobody wants confirmed need no answer of listeners: 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count, islice
 
 from chatter.core.context import Context
@@ -42,8 +42,15 @@ SLOWEST_BYTES_PER_S = 100_000
 # Duties given up in one go, each tick.
 MAX_EXPIRED = 4096
 
+# Timers of duties that ended before their time; more are swept out, as each keeps its broadcast.
+_SLACK = 1024
+
 # Broadcasts that we answer for at a time; with more, the oldest is left to repair.
 MAX_DUTIES = 65536
+
+# ... and what their payloads take together, as much as is kept for repair: one that nobody takes is
+# tried for ten seconds, in which large ones would fill any memory.
+MAX_BYTES = 64 * 1024 * 1024
 
 
 class Duty:
@@ -51,6 +58,7 @@ class Duty:
 
     __slots__ = (
         "accepted",
+        "bytes",
         "closed",
         "deadline",
         "edges",
@@ -70,6 +78,7 @@ class Duty:
     def __init__(
         self, gossip: Gossip, parent: tuple[Session, int] | None, tally: Tally | None, now: float
     ) -> None:
+        self.bytes = len(gossip.payload)
         self.gossip = gossip
         """As it came to us: one hop behind those we hand it to."""
         self.parent = parent
@@ -128,8 +137,11 @@ class Duties:
         self._receipts = receipts
         self._hand_over = hand_over
         self._duties: dict[Duty, None] = {}
+        self._expiring: dict[Duty, None] = {}  # those that all have the same time
         self._listened: dict[BroadcastID, dict[Duty, None]] = {}
         self._timers: list[tuple[float, int, Duty, NetID | None]] = []
+        self._sweep_at = _SLACK
+        self._bytes = 0
         self._order = count()
 
     def open(
@@ -150,9 +162,12 @@ class Duties:
             duty.deadline = now + self._context.config.repair_timeout_s
             duty.deadline += gossip.size / SLOWEST_BYTES_PER_S
         self._duties[duty] = None
-        if duty.confirmed:
+        if duty.confirmed or gossip.size:
             self._set(duty.deadline, duty)
-        if len(self._duties) > MAX_DUTIES:
+        else:
+            self._expiring[duty] = None
+        self._bytes += duty.bytes
+        while len(self._duties) > MAX_DUTIES or self._bytes > MAX_BYTES:
             self._context.counts["duties_dropped"] += 1
             self._close(next(iter(self._duties)), now)
         return duty
@@ -161,6 +176,8 @@ class Duties:
         self, duty: Duty, members: Iterable[NetID], transfer: Transfer | None, now: float
     ) -> None:
         """A multicast of ours is on its way to these, who have to answer."""
+        if duty.closed:
+            return
         duty.listeners.update(dict.fromkeys(members))
         if transfer is not None:
             duty.transfers.append(transfer)
@@ -272,7 +289,7 @@ class Duties:
             else:
                 self._tick_one(duty, probes, now)
         # The others end in the order they began: a timer for each would outlive most of them.
-        for duty in list(islice(self._duties, MAX_EXPIRED)):
+        for duty in list(islice(self._expiring, MAX_EXPIRED)):
             if duty.deadline > now:
                 break
             self.give_up(duty, now)
@@ -302,7 +319,9 @@ class Duties:
             self._set(duty.probe_at, duty)
 
     def give_up(self, duty: Duty, now: float) -> None:
-        """Answer for it no longer."""
+        """Answer for it no longer, if we still do."""
+        if duty.closed:
+            return
         self._context.counts["duties_given_up"] += 1
         self._close(duty, now)
 
@@ -332,6 +351,8 @@ class Duties:
         self._report(duty, now)
         duty.closed = True
         self._duties.pop(duty, None)
+        self._expiring.pop(duty, None)
+        self._bytes -= duty.bytes
         listened = self._listened.get(duty.gossip.id)
         if listened is not None:
             listened.pop(duty, None)
@@ -352,6 +373,10 @@ class Duties:
 
     def _set(self, at: float, duty: Duty, head: NetID | None = None) -> None:
         heappush(self._timers, (at, next(self._order), duty, head))
+        if len(self._timers) > self._sweep_at:
+            self._timers = [one for one in self._timers if not one[2].closed]
+            heapify(self._timers)
+            self._sweep_at = 2 * len(self._timers) + _SLACK
 
 
 def _ms(seconds: float) -> int:

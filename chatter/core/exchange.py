@@ -25,6 +25,9 @@ WINDOW_BYTES = 1024 * 1024
 # An answer that calls nothing done.
 _ACK_BYTES = Ack(0, ()).size_bound() + RECORD_HEAD_BYTES
 
+# So much is on any line within moments.
+UNNOTICED_BYTES = 64 * 1024
+
 _NEVER = float("inf")
 
 
@@ -37,6 +40,7 @@ class Exchange:
         "_position",
         "_reports",
         "_sent",
+        "_settled",
         "_taken_in",
         "_undone",
         "ack_at",
@@ -48,6 +52,7 @@ class Exchange:
     def __init__(self) -> None:
         self._sent = 0
         self._position = 0
+        self._settled = 0  # what had been sent when all of it was done
         self.limit = WINDOW_BYTES
         """How far the other side lets us go, in bytes of gossips and chunks with their charge."""
         self.open: dict[int, Handover] = {}
@@ -69,6 +74,14 @@ class Exchange:
         """What may be sent now."""
         return self.limit - self._position
 
+    @property
+    def on_its_way(self) -> int:
+        """What was sent and not taken in yet, as far as the other side's grants and acks tell."""
+        if not self.open:
+            return 0
+        taken_in = max(self.limit - WINDOW_BYTES, self._settled)
+        return max(0, self._position - taken_in - UNNOTICED_BYTES)
+
     def sent(self, handovers: list[Handover], charge: int, now: float) -> None:
         """These gossips, and chunks besides, are about to go out."""
         self._position += charge
@@ -88,6 +101,8 @@ class Exchange:
                 handover = self.open.pop(index, None)
                 if handover is not None:
                     yield handover
+        if not self.open:
+            self._settled = self._position
 
     # What comes
 

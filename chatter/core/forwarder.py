@@ -32,6 +32,16 @@ SILENT_DOUBTFUL_S = 30.0
 # A connection that ends with a gossip under way is tried so often again for the same.
 MAX_TRIES = 3
 
+# A plan serves what follows for so long, unless something about a peer changes. Broadcasts of one
+# burst then take the same ways, and do not overtake each other: what comes out of order looks lost
+# for a moment. It is short, so that the work of heads goes round.
+PLAN_FOR_S = 0.25
+
+# Plans kept at a time: a relay in a busy cluster is given that many different lists.
+MAX_PLANS = 64
+
+_PlanKey = tuple[bool, bool, tuple[int, ...], tuple[NetID, ...]]
+
 # Each relay has so much of the time that is left, so that it answers before it is given up.
 _TIME_SHARE = 0.8
 
@@ -63,6 +73,7 @@ class Forwarder:
         self._probes = probes
         self._notices = notices
         self._bodies = bodies
+        self._plans: dict[_PlanKey, tuple[int, float, Plan]] = {}
         self.duties = Duties(context, links, receipts, self._hand_over_again)
 
     def forward(
@@ -127,6 +138,7 @@ class Forwarder:
         peer = self._context.peers.get(netid)
         if peer is not None:
             peer.doubtful_until = max(peer.doubtful_until, until)
+            self._context.peers.version += 1
 
     # The plan
 
@@ -137,7 +149,14 @@ class Forwarder:
             listed = 0 if gossip.to_everyone else _LISTED_NETID_BYTES
             alone = gossip._replace(distribution=())
             channels = self._channels.fitting(alone.size_bound() + listed)
-        return plan(
+        key = (not gossip.hop, gossip.large, tuple(channels), tuple(targets))
+        version = self._context.peers.version
+        kept = self._plans.get(key)
+        if kept is not None and kept[0] == version and now < kept[1]:
+            return kept[2]
+        if len(self._plans) >= MAX_PLANS:
+            self._plans.clear()
+        planned = plan(
             targets,
             self._knowledge(now, ours=not gossip.hop),
             self._context.rng,
@@ -145,6 +164,8 @@ class Forwarder:
             whole=self._channels.whole_segment(channels),
             alone=not gossip.large,
         )
+        self._plans[key] = (version, now + PLAN_FOR_S, planned)
+        return planned
 
     def _handed_on(self, gossip: Gossip, duty: Duty | None, now: float) -> Gossip:
         if not gossip.confirm_ms or duty is None:
@@ -241,7 +262,11 @@ class Forwarder:
         left_ms = 0
         if duty is not None and duty.confirmed:
             left_ms = max(1, int((duty.deadline - now) * 1000))
-        return self._hand_over(netid, gossip._replace(confirm_ms=left_ms), now, duty)
+        if self._hand_over(netid, gossip._replace(confirm_ms=left_ms), now, duty):
+            return True
+        if duty is not None:
+            duty.listeners[netid] = None  # it is asked again, and says again that it lacks it
+        return False
 
     def _plan_around(self, handover: Handover, now: float) -> None:
         """Serve the branch of a head by others. The head keeps what it has been given."""

@@ -14,6 +14,10 @@ from chatter.wire.idtable import encode_table
 
 ANY_TAG = "*"
 
+# What an encoded body has in front of it in a payload when it names no NetIDs: an empty table. It
+# is not the user's, so it does not count for the limit.
+TABLE_BYTES = 2
+
 
 class Message(NamedTuple):
     """A broadcast as its handler gets it."""

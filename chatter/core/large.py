@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chatter.core.assembly import Assemblies, Assembly
+from chatter.core.channels import MulticastChannels
 from chatter.core.context import Context
 from chatter.core.duties import Duty
-from chatter.core.effects import Effect
+from chatter.core.effects import MulticastReady
 from chatter.core.links import Links
 from chatter.core.origins import Origins
 from chatter.core.store import Store
@@ -51,7 +52,7 @@ class Arriving:
         """Done no sooner than it is whole here."""
         self.held: list[tuple[Duty, tuple[NetID, ...]]] = []
         """Whom to serve once its handler had it, where that may replace the body."""
-        self.ways: dict[Effect, None] = {}
+        self.ways: dict[MulticastReady, None] = {}
         """Channels to which chunks go as they come."""
         self.heads: dict[NetID, None] = {}
         """Nodes to which chunks go as they come."""
@@ -84,9 +85,16 @@ class Large:
     """Headers, chunks, and requests for chunks."""
 
     def __init__(
-        self, context: Context, bodies: Bodies, links: Links, origins: Origins, store: Store
+        self,
+        context: Context,
+        bodies: Bodies,
+        channels: MulticastChannels,
+        links: Links,
+        origins: Origins,
+        store: Store,
     ) -> None:
         self._context = context
+        self._channels = channels
         self._bodies = bodies
         self._assemblies = bodies.assemblies
         self._links = links
@@ -141,7 +149,7 @@ class Large:
         if not assembly.complete:
             return None
         del self._arriving[chunk.id]
-        self._assemblies.close(chunk.id)
+        self._assemblies.close(chunk.id, now)
         return assembly.header._replace(payload=assembly.payload(), pull=False), arriving
 
     def wanted(self, sender: NetID, want: WantChunks) -> None:
@@ -154,13 +162,30 @@ class Large:
             return
         header = base._replace(payload=b"", distribution=(), pull=True)
         ranges = [(first, min(last + 1, header.size)) for first, last in want.ranges]
-        ranges = [(start, stop) for start, stop in ranges if start < stop]
+        upto = self._not_sent_yet(sender, want.id, header.size)
+        ranges = [(start, min(stop, upto)) for start, stop in ranges if start < min(stop, upto)]
         transfer = self._bodies.transfer(header, ranges) if ranges else None
         if transfer is not None and self._links.add_transfer(sender, transfer):
             self._context.counts["wants_answered"] += 1
             arriving = self._arriving.get(want.id)
             if arriving is not None:
                 arriving.heads[sender] = None
+
+    def _not_sent_yet(self, netid: NetID, broadcast: BroadcastID, size: int) -> int:
+        """From where on a payload is still to come to this peer by multicast: not to be sent twice.
+
+        It asks when nothing came for a moment, which on a busy host says little.
+        """
+        peer = self._context.peers.get(netid)
+        starts = [
+            start
+            for channel in self._channels
+            if peer is not None
+            and channel.index in peer.hears
+            and not peer.slow
+            and (start := channel.outbox.still_to_send(broadcast)) is not None
+        ]
+        return min(starts, default=size)
 
     def source_gone(self, netid: NetID, now: float) -> None:
         """A connection ended or a peer is gone: what it sent is asked for elsewhere."""

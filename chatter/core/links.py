@@ -16,7 +16,7 @@ from chatter.core.handover import Handover
 from chatter.core.outbox import RECORD_HEAD_BYTES, Outbox
 from chatter.core.session import Session
 from chatter.core.transfer import Transfer
-from chatter.ids import NetID
+from chatter.ids import BroadcastID, NetID
 from chatter.wire.frame import MAX_ROUTING_BYTES
 from chatter.wire.records import Ack, Record, SessionCredit
 
@@ -35,6 +35,9 @@ MAX_LINKS = 4096
 # around; design section 6. One that is up again after all gets twice the time from then on.
 LEAST_PATIENCE_S = 0.15
 MOST_PATIENCE_S = 2.0
+
+# The slowest line on which a head is not taken for silent while it still receives: 4 Mbit/s.
+SLOWEST_BYTES_PER_S = 500_000
 
 # Room for the frame's own table counts, and for a few answers that go along, besides the records.
 _FRAME_RECORDS_BYTES = MAX_ROUTING_BYTES - 1024
@@ -71,8 +74,13 @@ class Link:
 
     @property
     def patience_s(self) -> float:
-        """How long the peer may be silent while it owes us a sign of life."""
-        return min(MOST_PATIENCE_S, max(LEAST_PATIENCE_S, 4 * self.answer_s) * self.patience)
+        """How long the peer may be silent while it owes us a sign of life.
+
+        What is on its way counts too: over a slow line the peer has not even got it yet.
+        """
+        patience_s = max(LEAST_PATIENCE_S, 4 * self.answer_s) * self.patience
+        on_its_way = 0 if self.session is None else self.session.exchange.on_its_way
+        return min(MOST_PATIENCE_S, patience_s) + on_its_way / SLOWEST_BYTES_PER_S
 
 
 class Links:
@@ -137,6 +145,12 @@ class Links:
         link.outbox.add_transfer(transfer)
         self._wake(netid, link)
         return True
+
+    def abandon(self, netid: NetID, broadcast: BroadcastID) -> None:
+        """The rest of a large payload will never be here to be sent to this peer."""
+        link = self._links.get(netid)
+        if link is not None:
+            link.outbox.abandon(broadcast)
 
     def wake(self, netid: NetID) -> None:
         """Something that waits for this peer can go now."""
@@ -306,6 +320,8 @@ class Links:
                 link.answer_s += (took_s - link.answer_s) / 8 if link.answer_s else took_s
             for handover in done:
                 link.open.pop(handover, None)
+                if handover.transfer is not None:  # it had it already, and needs no more of it
+                    link.outbox.drop_transfer(handover.gossip.id)
             if not link.open:
                 link.silent_since = None
         return done
@@ -326,6 +342,11 @@ class Links:
             if link.silent_since is None:
                 del self._waiting[netid]
             elif link.silent_since + link.patience_s <= now:  # as the wakeup is reckoned
+                session = link.session
+                if session is not None and not session.exchange.open and self._moves(link, now):
+                    # All that it was sent is done: it owes nothing, and we wait for its credit.
+                    link.silent_since = now
+                    continue
                 link.silent_since = None
                 link.patience = min(16.0, link.patience * 2)
                 del self._waiting[netid]

@@ -111,8 +111,6 @@ class Membership:
         self._slice = 0
         self._slices = 1
         self._news = False
-        # Ourselves and whom we hear: counted with each beacon, as it is asked for with each frame.
-        self._crowd = 1
         self.segments: tuple[NetID, ...] = (context.local,)
         """The segment we are in, and the one before."""
 
@@ -147,7 +145,7 @@ class Membership:
         if channel >= MAX_CHANNELS:
             return
         if now - peer.heard.get(channel, float("-inf")) > self.lately_s(now):
-            self._crowd += not peer.heard
+            self._context.crowd += not peer.heard
             self.speak_soon(now)
         peer.heard[channel] = now
 
@@ -201,7 +199,9 @@ class Membership:
             return  # whoever met us from here on would not hear that we are gone
         self.seeds.tick(now)
         if now >= self._beacon_at:
-            self._crowd = 1 + sum(1 for peer in self._context.peers if peer.live and peer.heard)
+            self._context.crowd = 1 + sum(
+                1 for peer in self._context.peers if peer.live and peer.heard
+            )
             interval_s = self.beacon_interval_s(now)
             self._beacon_at = now + interval_s * self._context.rng.uniform(0.9, 1.1)
             self._judge(interval_s, now)
@@ -226,7 +226,7 @@ class Membership:
 
     def speak_soon(self, now: float) -> None:
         """There is news: do not wait for the next regular beacon."""
-        slower = max(1.0, self._crowd / BEACONS_PER_S)
+        slower = max(1.0, self._context.crowd / BEACONS_PER_S)
         soon = now + EARLY_BEACON_S * slower * self._context.rng.uniform(0.5, 1.5)
         self._beacon_at = min(self._beacon_at, soon)
         self._news = True
@@ -250,6 +250,7 @@ class Membership:
         """We have another life: nobody takes our multicasts before they know it; speak."""
         for peer in self._context.peers:
             peer.hears.clear()
+        self._context.peers.version += 1
         self._beacon_at = float("-inf")
         self._news = True
 
@@ -270,7 +271,7 @@ class Membership:
 
     def beacon_interval_s(self, now: float) -> float:
         """The pause between our beacons: a segment hears at most 50 a second."""
-        return max(self._context.config.beacon_interval_s, self._crowd / BEACONS_PER_S)
+        return max(self._context.config.beacon_interval_s, self._context.crowd / BEACONS_PER_S)
 
     def lately_s(self, now: float) -> float:
         """How long a multicast we heard counts as heard lately."""
@@ -446,6 +447,7 @@ class Membership:
     def _change(self, peer: Peer, state: str, now: float) -> None:
         peer.state = state
         peer.changed_at = now
+        self._context.peers.version += 1
         self._tell(peer)
 
     def _tell(self, peer: Peer) -> None:

@@ -89,7 +89,9 @@ class Node:
             context, self._contacts, self._links, self._channels, self._told_along, self._gone
         )
         bodies = Bodies(context, self._store)
-        self._large = Large(context, bodies, self._links, self._origins, self._store)
+        self._large = Large(
+            context, bodies, self._channels, self._links, self._origins, self._store
+        )
         self._probes = Probes(
             context,
             self._links,
@@ -298,7 +300,7 @@ class Node:
             context.counts["broadcasts_to_nobody"] += 1
         duty = None
         if confirm_s is not None:
-            tally = self._receipts.open(broadcast, targets, now + confirm_s)
+            tally = self._receipts.open(broadcast, targets, confirm_s, now)
             duty = self._duties.open(header_of(gossip), now, tally=tally)
         self._forwarder.forward(header_of(gossip), targets, now, duty)
         if duty is not None:
@@ -505,6 +507,7 @@ class Node:
         peer = None if session.netid is None else self._context.peers.get(session.netid)
         if peer is not None and peer.doubtful_until > 0:
             peer.doubtful_until = float("-inf")
+            self._context.peers.version += 1
 
     # What the parts need of each other
 

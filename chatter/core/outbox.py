@@ -108,9 +108,21 @@ class Outbox:
         else:
             known.add(transfer.ranges)
 
+    def still_to_send(self, broadcast: BroadcastID) -> int | None:
+        """Where what is still to be sent of a large payload begins; None if nothing is."""
+        transfer = self._transfers.get(broadcast)
+        return None if transfer is None or transfer.finished else transfer.ranges[0][0]
+
     def drop_transfer(self, broadcast: BroadcastID) -> None:
         """Its destination has the large payload, or its source is gone."""
         self._transfers.pop(broadcast, None)
+
+    def abandon(self, broadcast: BroadcastID) -> None:
+        """The rest of a large payload will never be here: nothing shall wait for it."""
+        self._transfers.pop(broadcast, None)
+        for _, _, handover in self._gossips:
+            if handover is not None and handover.gossip.id == broadcast:
+                handover.transfer = None
 
     def take(self, budget: int, credit: int) -> Batch | None:
         """The next records that fit in ``budget`` bytes together; None if nothing may go now.

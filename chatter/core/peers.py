@@ -73,6 +73,8 @@ class PeerDB:
     def __init__(self, local: NetID) -> None:
         self._local = local
         self._peers: dict[NetID, Peer] = {}
+        self.version = 0
+        """Changes with whatever a plan depends on: who is live, who hears us, whom we doubt."""
         self.joins = 0
         """How often somebody began to hear a channel of ours."""
 
@@ -102,11 +104,13 @@ class PeerDB:
             for one in sorted(gone, key=lambda one: one.changed_at)[: MAX_PEERS // 16]:
                 del self._peers[one.netid]
         self._peers[peer.netid] = peer
+        self.version += 1
         return True
 
     def forget(self, netid: NetID) -> None:
         """Drop a peer that has been gone for long."""
         self._peers.pop(netid, None)
+        self.version += 1
 
     def note_heard(self, netid: NetID, channel: int, now: float) -> None:
         """We heard this peer's multicast on this channel of its."""
@@ -127,6 +131,10 @@ class PeerDB:
         if peer is None:
             return
         named = [channel for channel, netids in heard if self._local in netids]
+        if not all(channel in peer.hears for channel in named) or (
+            complete and len(peer.hears) > len(named)
+        ):
+            self.version += 1
         for channel in named:
             if channel not in peer.hears:
                 # It heard nothing in between: it joins this channel's window where that is now.

@@ -87,6 +87,7 @@ class Probes:
         peer = self._context.peers.get(sender)
         if peer is not None:
             peer.hears.clear()
+            self._context.peers.version += 1
         for broadcast in broadcasts:
             gossip = self._store.get(broadcast)
             if gossip is None:
@@ -111,7 +112,7 @@ class Probes:
         """We took a multicast whose sender wants to know."""
         delay_s = TOOK_DELAY_S
         if confirmed:
-            spread_s = TOOK_SPREAD_S_PER_PEER * len(self._context.peers)
+            spread_s = TOOK_SPREAD_S_PER_PEER * self._context.crowd
             delay_s = self._context.rng.uniform(0.0, spread_s)
         self._took.setdefault(sender, []).append(broadcast)
         self._took_at = min(self._took_at, now + delay_s)

@@ -12,7 +12,7 @@ from chatter.core.duties import Duty
 from chatter.core.effects import Deliver
 from chatter.core.flow import ReceivingFlow
 from chatter.core.forwarder import Forwarder
-from chatter.core.handlers import SerializerDB
+from chatter.core.handlers import TABLE_BYTES, SerializerDB
 from chatter.core.large import Arriving, Large, header_of, with_payload
 from chatter.core.links import Links
 from chatter.core.membership import MAX_CHANNELS, Membership
@@ -144,7 +144,11 @@ class Receiver:
         """Let go what waited long enough."""
         for gossip in self._transforms.overdue(now):
             self._release(gossip, now)
-        for _, arriving in self._large.tick(now):
+        for header, arriving in self._large.tick(now):
+            for ready in arriving.ways:
+                self._channels[ready.channel].outbox.abandon(header.id)
+            for netid in arriving.heads:
+                self._links.abandon(netid, header.id)
             for duty in arriving.duties:
                 self._duties.give_up(duty, now)
 
@@ -310,7 +314,7 @@ class Receiver:
                 counts["duplicates"] += 1
                 self._pass_on(header, sender, parent, serve, now)
             return
-        if header.size > self._context.config.max_message_bytes:
+        if header.size > self._context.config.max_message_bytes + TABLE_BYTES:
             counts["dropped_too_large"] += 1
             self._refuse(parent)
             return
@@ -414,7 +418,9 @@ class Receiver:
                 netid, record.ids, lambda who, what: self._forwarder.answer(who, what, now)
             )
         elif isinstance(record, Beacon):
-            peer.segment = record.segment
+            if record.segment != peer.segment:
+                peer.segment = record.segment
+                self._context.peers.version += 1
         elif isinstance(record, SeenIds):
             heard = [one for one in record.heard if one[0] < len(self._channels)]
             self._context.peers.note_seen_ids(netid, heard, record.complete, now)

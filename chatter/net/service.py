@@ -18,7 +18,7 @@ from gevent.monkey import is_module_patched
 
 from chatter.config import Config
 from chatter.core.effects import Gap, PeerEvent
-from chatter.core.handlers import SerializerDB, codec_handler, encode_message
+from chatter.core.handlers import TABLE_BYTES, SerializerDB, codec_handler, encode_message
 from chatter.core.membership import Summary
 from chatter.errors import Closed, ConfigError, MessageTooLarge, QueueFull
 from chatter.ids import NetID
@@ -199,10 +199,10 @@ class Chatter:
         recipients = None if to is None else check_recipients(to)
         handler = self.handlers.get(tag)
         name, payload = encode_message(handler, tag, body, codec)
-        if len(payload) > self.config.max_message_bytes:
+        if len(payload) > self.config.max_message_bytes + TABLE_BYTES:
             raise MessageTooLarge(
-                f"{len(payload)} bytes encoded, {self.config.max_message_bytes} are allowed: send"
-                " less, or a reference to where the rest is"
+                f"{len(payload) - TABLE_BYTES} bytes encoded, {self.config.max_message_bytes} are"
+                " allowed: send less, or a reference to where the rest is"
             )
         compress = handler is None or handler.compress
         return runtime.calls.run(  # type: ignore[no-any-return]

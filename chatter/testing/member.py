@@ -27,7 +27,13 @@ from chatter.core.effects import (
     Trouble,
     UdpReady,
 )
-from chatter.core.handlers import Message, SerializerDB, decode_message, encode_message
+from chatter.core.handlers import (
+    TABLE_BYTES,
+    Message,
+    SerializerDB,
+    decode_message,
+    encode_message,
+)
 from chatter.core.node import Node
 from chatter.core.session import Session
 from chatter.errors import FrameError, MessageTooLarge, QueueFull
@@ -268,7 +274,7 @@ class Member:
         """
         handler = self.handlers.get(tag)
         name, payload = encode_message(handler, tag, body, codec)
-        if len(payload) > self.config.max_message_bytes:
+        if len(payload) > self.config.max_message_bytes + TABLE_BYTES:
             raise MessageTooLarge(f"{len(payload)} bytes encoded")
         needed = HEADER_BYTES + (len(payload) if len(payload) <= MAX_FRAME_BYTES else 0)
         if self.node.room(self._clock.now) < needed:

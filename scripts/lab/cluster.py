@@ -19,7 +19,7 @@ from scripts.lab.programs import SIDECAR, Program
 from scripts.lab.sidecar import Sidecar, chatter_command, node_environment
 from scripts.lab.signals import signals_held
 from scripts.lab.tree import Place
-from scripts.lab.views import Views, membership, segments_agreed
+from scripts.lab.views import Membership, Views, membership, segments_agreed
 
 Progress = Callable[[str], None]
 
@@ -44,6 +44,7 @@ class Cluster:
             same behaviour, without a network in between.
         progress: told in a few words how far a start is.
         program: what each node runs.
+        multicast: False leaves the nodes with the tree alone; only the sidecar takes that.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Cluster:
         lab: NamespaceLab | None,
         progress: Progress = silent,
         program: Program = SIDECAR,
+        multicast: bool = True,
     ) -> None:
         self.places = [
             Place(segment, number)
@@ -64,6 +66,7 @@ class Cluster:
             self._hosts = {Place(host.segment, host.number): host for host in lab.hosts}
         self._progress = progress
         self._program = program
+        self._multicast = multicast
         self._key = ""
         # On loopback all clusters of a machine share one wire: a group and port drawn anew keep
         # them apart.
@@ -101,6 +104,13 @@ class Cluster:
         self._start([place])
         return self.nodes[place]
 
+    def give_up(self, place: Place) -> Sidecar:
+        """The node there, which from now on nobody asks: it was killed or frozen, and may be.
+
+        It still ends with the cluster. Put back into `nodes` it is asked again.
+        """
+        return self.nodes.pop(place)
+
     def close(self) -> None:
         """Every node leaves; those that won't are killed. May be called again."""
         started, self._started = self._started, []
@@ -129,6 +139,11 @@ class Cluster:
         """Where each node stands, by its address."""
         return {node.address: place for place, node in self.nodes.items()}
 
+    def views(self) -> Views:
+        """What each node says of its peers now."""
+        places = self.by_address
+        return {places[node.address]: answer["peers"] for node, answer in self._ask_all("peers")}
+
     def wait_for_membership(self, timeout_s: float = 60.0) -> None:
         """Returns once each node sees all others alive, and its segment hearing its multicasts.
 
@@ -136,7 +151,7 @@ class Cluster:
             LabError: it took longer; says how far it came.
         """
         deadline = time.monotonic() + timeout_s
-        while not (state := membership(self._views(), self.by_address)).complete:
+        while not (state := self._membership()).complete:
             self._progress(str(state))
             if time.monotonic() > deadline:
                 raise LabError(f"the nodes did not find each other within {timeout_s:g} s: {state}")
@@ -150,7 +165,7 @@ class Cluster:
         """
         count = len({place.segment for place in self.places})
         deadline = time.monotonic() + timeout_s
-        while (agreed := segments_agreed(self._views(), self.by_address)) < count:
+        while (agreed := segments_agreed(self.views(), self.by_address)) < count:
             self._progress(f"segments known to all {agreed} of {count}")
             if time.monotonic() > deadline:
                 return False
@@ -216,6 +231,9 @@ class Cluster:
         """The CPU time that all nodes together have used since they started."""
         return sum(node.cpu_ns() for node in self.nodes.values())
 
+    def _membership(self) -> Membership:
+        return membership(self.views(), self.by_address, self._multicast)
+
     def _start(self, places: list[Place]) -> None:
         with self._key_file() as key_file:
             for place in places:
@@ -243,15 +261,11 @@ class Cluster:
         command = [
             *prefix,
             *self._program.command,
+            *("--key-file", str(key_file), "--address", address),
             *(
-                "--key-file",
-                str(key_file),
-                "--address",
-                address,
-                "--multicast",
-                group,
-                "--interface",
-                interface,
+                ("--multicast", group, "--interface", interface)
+                if self._multicast
+                else ("--no-multicast",)
             ),
         ]
         if self._seed and self._seed != address:
@@ -276,10 +290,6 @@ class Cluster:
             yield Path(name)
         finally:
             Path(name).unlink()
-
-    def _views(self) -> Views:
-        places = self.by_address
-        return {places[node.address]: answer["peers"] for node, answer in self._ask_all("peers")}
 
     def _ask_all(self, what: str) -> list[tuple[Sidecar, dict[str, Any]]]:
         """Each node's answer; all are asked before the first is waited for."""

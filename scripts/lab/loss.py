@@ -1,6 +1,7 @@
 """A host that loses UDP datagrams at random, by nftables."""
 
 import functools
+import json
 import shutil
 
 from scripts.lab.errors import LabError
@@ -40,3 +41,15 @@ def drop_udp(host: Host, per_mille: int) -> None:
     if per_mille:
         script += _RULES.replace("HIGHEST", str(per_mille - 1))
     run_in(host.namespace, ["nft", "-f", "-"], script)
+
+
+def dropped_udp(host: Host) -> int:
+    """How many datagrams `host` has lost since `drop_udp` last said how many it should."""
+    # Not the table by its name: where nothing is to be lost there is none, and nft refuses.
+    text = run_in(host.namespace, ["nft", "-j", "list", "ruleset"])
+    return sum(
+        int(part["counter"]["packets"])
+        for entry in json.loads(text)["nftables"]
+        for part in entry.get("rule", {}).get("expr", ())
+        if "counter" in part
+    )

@@ -1,12 +1,14 @@
 """Segments of hosts in network namespaces, behind a router that routes no multicast.
 
-    router namespace:   bridge 1 (10.77.1.254)     bridge 2 (10.77.2.254)     …
+    router namespace:   uplink 1 (10.77.1.254)     uplink 2 (10.77.2.254)     …
+                               |                          |
+                            bridge 1                   bridge 2
                         |      |      |            |      |      |
     host namespaces:    eth0   eth0   eth0         eth0   eth0   eth0
                         .1     .2     .3           10.77.2.1 …
 
 Within a segment the bridge floods multicast to everyone; between segments only unicast passes, as
-between offices.
+between offices. The cable between a bridge and the router can be pulled: then the segment is alone.
 """
 
 import functools
@@ -106,7 +108,7 @@ class NamespaceLab:
             raise LabError(f"a lab has 1 to {MAX_SEGMENTS} segments of 1 to {MAX_HOSTS} hosts")
         prefix = new_prefix()
         self.prefix = prefix
-        self._router = f"{prefix}router"
+        self.router = f"{prefix}router"
         self._segments = range(1, segments + 1)
         self._janitor: Janitor | None = None
         self.hosts = tuple(
@@ -150,7 +152,7 @@ class NamespaceLab:
 
         Read at the router's end of the cables, so what a host sent is what arrived there.
         """
-        statistics = link_statistics(self._router)
+        statistics = link_statistics(self.router)
         return {
             host: Traffic(
                 sent_bytes=statistics[host.link]["rx"]["bytes"],
@@ -161,14 +163,21 @@ class NamespaceLab:
             for host in self.hosts
         }
 
+    def set_uplink(self, segment: int, up: bool) -> None:
+        """Pulls or mends the cable between `segment` and the router; within it all goes on."""
+        run_batches([(self.router, [f"link set up{segment} {'up' if up else 'down'}"])])
+
     def _build(self) -> None:
         run_batches([(None, [f"netns add {name}" for name in self._namespaces()])])
-        run_in(self._router, ["sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"])
-        run_batches([(self._router, self._router_lines())])
+        # arp_ignore: the bridges stand beside the uplinks and must not answer for their addresses,
+        # or what is meant for an uplink that is down would be taken, and routed, all the same.
+        settings = "echo 1 > ip_forward; echo 1 > conf/all/arp_ignore"
+        run_in(self.router, ["sh", "-c", f"cd /proc/sys/net/ipv4; {settings}"])
+        run_batches([(self.router, self._router_lines())])
         run_batches([(host.namespace, self._host_lines(host)) for host in self.hosts])
 
     def _namespaces(self) -> list[str]:
-        return [self._router, *(host.namespace for host in self.hosts)]
+        return [self.router, *(host.namespace for host in self.hosts)]
 
     def _router_lines(self) -> list[str]:
         lines = ["link set lo up"]
@@ -179,8 +188,13 @@ class NamespaceLab:
                 f"link add br{segment} type bridge mcast_snooping 0",
                 # No IPv6 addresses, so none of their chatter is in the counters.
                 f"link set br{segment} addrgenmode none",
-                f"address add 10.77.{segment}.{_ROUTER_NUMBER}/24 dev br{segment}",
                 f"link set br{segment} up",
+                f"link add up{segment} type veth peer name down{segment}",
+                f"link set up{segment} addrgenmode none",
+                f"link set down{segment} addrgenmode none master br{segment}",
+                f"address add 10.77.{segment}.{_ROUTER_NUMBER}/24 dev up{segment}",
+                f"link set down{segment} up",
+                f"link set up{segment} up",
             ]
         for host in self.hosts:
             lines += [

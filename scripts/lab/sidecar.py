@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -180,6 +181,14 @@ class Sidecar:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
+
+    def freeze(self) -> None:
+        """Stops it by SIGSTOP: its sockets stay, and take what their buffers hold."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets a frozen one go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Ends it by SIGKILL: it leaves nobody a word."""

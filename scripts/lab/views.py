@@ -32,8 +32,8 @@ class Membership:
         )
 
 
-def membership(views: Views, by_address: Mapping[str, Place]) -> Membership:
-    """How far the nodes have found each other."""
+def membership(views: Views, by_address: Mapping[str, Place], multicast: bool = True) -> Membership:
+    """How far the nodes have found each other; without `multicast` none is to be heard."""
     places = list(by_address.values())
     seen = heard = 0
     for place, peer, entry in _pairs(views, by_address):
@@ -44,7 +44,9 @@ def membership(views: Views, by_address: Mapping[str, Place]) -> Membership:
         seen_wanted=len(places) * (len(places) - 1),
         heard=heard,
         heard_wanted=sum(
-            one.segment == other.segment and one != other for one in places for other in places
+            multicast and one.segment == other.segment and one != other
+            for one in places
+            for other in places
         ),
     )
 

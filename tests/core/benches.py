@@ -37,7 +37,9 @@ class ForwardingBench:
         self.membership, _, self.links, self.channels = make_membership(self.context, specs)
         self.origins, self.store = Origins(), Store()
         self.bodies = Bodies(self.context, self.store)
-        self.large = Large(self.context, self.bodies, self.links, self.origins, self.store)
+        self.large = Large(
+            self.context, self.bodies, self.channels, self.links, self.origins, self.store
+        )
         self.probes = Probes(
             self.context, self.links, self.origins, self.store, self.large.asked_about
         )

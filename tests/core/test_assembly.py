@@ -183,23 +183,65 @@ def test_opens_as_much_as_there_is_room_for() -> None:
     assemblies = Assemblies(TIMEOUT_S, max_bytes=1000)
     opened(assemblies, 600)
 
-    assert assemblies.open(header(401, 2), SOURCE, 0.0) is None
     assert assemblies.open(header(1 << 32, 3), SOURCE, 0.0) is None
     opened(assemblies, 400, 4)
     assert (assemblies.bytes, len(assemblies)) == (1000, 2)
 
-    assemblies.close(header(600).id)
-    assemblies.close(header(600).id)
+    assemblies.close(header(600).id, 0.0)
+    assemblies.close(header(600).id, 0.0)
     assert assemblies.bytes == 400
     assert assemblies.get(header(600).id) is None
-    opened(assemblies, 401, 2)
+    opened(assemblies, 600, 2)
+    assert assemblies.bytes == 1000
+
+
+def test_what_there_is_no_room_for_waits_for_its_turn_and_is_asked_for_then() -> None:
+    desk = Asking()
+    assemblies = Assemblies(TIMEOUT_S, max_bytes=1000)
+    opened(assemblies, 600)
+    waiting = opened(assemblies, 401, 2)
+    last = opened(assemblies, 10, 3)  # there is room for it, but it would overtake
+    assert waiting.put(0, bytes(100), 0.1) == 0
+    assemblies.source_gone(SOURCE, 0.2)
+    desk.tick(assemblies, 0.2)
+    assert all(want.id == header(600).id for _, want in desk.asked)
+    assert (assemblies.bytes, len(assemblies)) == (600, 3)
+
+    assemblies.close(header(600).id, 1.0)
+    desk.asked.clear()
+    desk.tick(assemblies, 1.0)
+
+    assert [(want.id, want.ranges) for _, want in desk.asked] == [
+        (waiting.header.id, ((0, 400),)),
+        (last.header.id, ((0, 9),)),
+    ]
+    assert waiting.put(0, bytes(401), 1.1) == 401
+    assert assemblies.bytes == 411
+
+
+def test_who_waits_for_a_turn_in_vain_is_given_up_late_and_keeps_no_room() -> None:
+    desk = Asking()
+    assemblies = Assemblies(TIMEOUT_S, max_bytes=1000)
+    first = opened(assemblies, 1000)
+    opened(assemblies, 1000, 2)
+    for at in range(1, int(WAITING_TIMEOUTS * TIMEOUT_S)):
+        first.put(at, bytes(1), float(at))
+        assert desk.tick(assemblies, float(at)) == []
+
+    given_up = desk.tick(assemblies, WAITING_TIMEOUTS * TIMEOUT_S)
+
+    assert [one.id for one in given_up] == [header(1000, 2).id]
+    assert assemblies.bytes == 1000
+    assemblies.close(first.header.id, 100.0)
+    assert assemblies.bytes == 0
+    assert assemblies.next_wakeup() == float("inf") or desk.tick(assemblies, 1000.0) == []
 
 
 def test_four_of_the_largest_by_default_and_so_many_of_the_smallest() -> None:
     assemblies = Assemblies(TIMEOUT_S)
     for seqno in range(1, 5):
         opened(assemblies, 16 << 20, seqno)
-    assert assemblies.open(header(1, 5), SOURCE, 0.0) is None
+    assert opened(assemblies, 1, 5).waits
 
     assemblies = Assemblies(TIMEOUT_S)
     for seqno in range(1, MAX_OPEN + 1):

@@ -275,7 +275,7 @@ def test_each_hop_has_a_part_of_the_time_that_is_left() -> None:
 def test_a_confirmed_multicast_is_waited_for() -> None:
     desk = ForwardingBench(hearing=4)
     gossip = make_gossip(hop=0, number=1, confirm_ms=1000)
-    tally = desk.receipts.open(gossip.id, desk.targets(), 1.0)
+    tally = desk.receipts.open(gossip.id, desk.targets(), 1.0, 0.0)
     duty = desk.duties.open(gossip, 0.0, tally=tally)
     desk.forwarder.forward(gossip, desk.targets(), 0.0, duty)
 

@@ -174,8 +174,7 @@ def test_answers_for_receipts_are_spread_by_how_many_there_are() -> None:
     for seed in range(50):
         bench = Bench()
         bench.context.rng.seed(seed)
-        for number in range(2, 202):
-            bench.context.peers.add(make_peer(number))
+        bench.context.crowd = 200
         bench.probes.took(netid(2), ONE.id, confirmed=True, now=5.0)
         delays.append(bench.probes.next_wakeup() - 5.0)
 

@@ -44,7 +44,7 @@ def test_the_first_word_counts_and_strangers_do_not() -> None:
 def test_a_receipt_is_settled_once_in_full_or_when_its_time_is_over() -> None:
     context = make_context()
     receipts = Receipts(context)
-    full, late = (receipts.open(make_gossip(n).id, [netid(2)], float(n)) for n in (1, 2))
+    full, late = (receipts.open(make_gossip(n).id, [netid(2)], float(n), 0.0) for n in (1, 2))
     full.add(edge(2))
     receipts.settle(full)
     receipts.settle(full)
@@ -64,7 +64,7 @@ def test_a_receipt_is_settled_once_in_full_or_when_its_time_is_over() -> None:
 def test_who_leaves_settles_all() -> None:
     context = make_context()
     receipts = Receipts(context)
-    tallies = [receipts.open(make_gossip(n).id, TARGETS, 9.0) for n in (1, 2, 3)]
+    tallies = [receipts.open(make_gossip(n).id, TARGETS, 9.0, 0.0) for n in (1, 2, 3)]
 
     receipts.settle_all()
 

@@ -15,7 +15,7 @@ import pytest
 from scripts.lab.errors import LabError
 from scripts.lab.iproute import namespace_names, run_batches
 from scripts.lab.janitor import clean
-from scripts.lab.loss import drop_udp, why_no_loss
+from scripts.lab.loss import drop_udp, dropped_udp, why_no_loss
 from scripts.lab.namespaces import Host, NamespaceLab
 
 pytestmark = pytest.mark.namespaces
@@ -85,6 +85,21 @@ def test_multicast_stays_in_its_segment_and_unicast_does_not(lab: NamespaceLab) 
     assert [listener.heard() for listener in listeners] == [["everyone"], ["you"], []]
 
 
+def test_a_segment_without_its_uplink_is_alone_and_whole(lab: NamespaceLab) -> None:
+    a1, a2, b1, b2 = lab.hosts
+    listeners = [Listener(host) for host in (a2, b1)]
+    lab.set_uplink(2, up=False)
+    # A datagram that finds no route is dropped at the router: its sender learns nothing here.
+    send(a1, b1.ip, "lost")
+    send(b1, a2.ip, "lost")
+    send(a1, a2.ip, "ours")
+    send(b2, b1.ip, "ours")
+    lab.set_uplink(2, up=True)
+    send(a1, b1.ip, "again", "end")
+    send(b1, a2.ip, "again", "end")
+    assert [listener.heard() for listener in listeners] == [["ours", "again"]] * 2
+
+
 def test_traffic_is_what_a_host_put_on_its_cable(lab: NamespaceLab) -> None:
     a1, a2, *_ = lab.hosts
     listener = Listener(a2)
@@ -110,12 +125,15 @@ def test_a_host_loses_as_many_datagrams_as_it_was_told_to(lab: NamespaceLab) -> 
     send(a1, GROUP, "lost")
     drop_udp(a2, 500)
     send(a1, GROUP, *["perhaps"] * 400)
+    lost = dropped_udp(a2)
     drop_udp(a2, 0)
+    assert dropped_udp(a2) == 0
     send(a1, GROUP, "heard", "end")
     words = listener.heard()
     assert "lost" not in words
     # 400 tosses of a coin leave this range once in 10^20 runs.
     assert 100 < words.count("perhaps") < 300
+    assert lost == 400 - words.count("perhaps")
     assert words[-1] == "heard"
 
 

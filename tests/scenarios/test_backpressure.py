@@ -35,20 +35,22 @@ def test_a_publisher_goes_as_fast_as_the_slowest_handler() -> None:
     # The windows of a group and of a connection, in messages of this size.
     assert max(worker.most for worker in workers) < FULL_AT + 1000
     assert cluster.count("slow_peers") == 0
+    # Who takes no more at the moment is not silent: nothing is planned around it and sent twice.
+    assert cluster.count("heads_silent") == cluster.count("branches_replanned") == 0
 
 
-@pytest.mark.parametrize("failure_timeout_s", [2.0, 30.0], ids=["noticed", "unnoticed"])
+@pytest.mark.parametrize("failure_timeout_s", [4.0, 30.0], ids=["noticed", "unnoticed"])
 def test_a_stopped_receiver_is_left_behind_and_repaired(failure_timeout_s: float) -> None:
     """The others wait for it no longer than ``slow_after_s``; it gets all of it in the end."""
     cluster = segments(2, 4, failure_timeout_s=failure_timeout_s)
     oracle = Oracle(cluster)
     cluster["a3"].freeze()
-    oracle.publish("a1", 10_000, lambda _: bytes(1000), tags=[ORDERED])
+    oracle.publish("a1", 4_000, lambda _: bytes(1000), tags=[ORDERED])
     others = [one for one in cluster if one.name not in ("a1", "a3")]
 
     began = cluster.now
     cluster.run_until(
-        lambda: all(len(one.inbox) == 10_000 for one in others), 20, "the others have it"
+        lambda: all(len(one.inbox) == 4_000 for one in others), 20, "the others have it"
     )
     assert cluster.now - began < 1 + 2 * cluster["a1"].config.slow_after_s
     assert cluster["a1"].counts["slow_peers"] == 1

@@ -29,6 +29,15 @@ def settled() -> dict[Place, list[dict[str, Any]]]:
     }
 
 
+def test_without_multicast_none_is_waited_for() -> None:
+    views = settled()
+    for entries in views.values():
+        for entry in entries:
+            entry["multicast"] = False
+    assert not membership(views, BY_ADDRESS).complete
+    assert membership(views, BY_ADDRESS, multicast=False).complete
+
+
 def entry_of(views: Views, observer: Place, peer: Place) -> dict[str, Any]:
     return next(entry for entry in views[observer] if entry["address"] == ADDRESSES[peer])
 

@@ -7,6 +7,7 @@ from chatter.testing.faults import Cut, Delay, Duplicate, Lose, Path
 from chatter.testing.network import (
     BETWEEN_SEGMENTS_S,
     ETHERNET_DATAGRAM_BYTES,
+    IP_UDP_BYTES,
     WITHIN_SEGMENT_S,
     Membership,
 )
@@ -197,3 +198,19 @@ def test_packets_and_bytes_are_counted_with_their_headers() -> None:
 
     assert network.counts["udp_sent"] == network.counts["multicast_sent"] == 1
     assert (network.counts["udp_bytes"], network.counts["multicast_bytes"]) == (128, 228)
+
+
+def test_a_link_rate_holds_up_what_follows() -> None:
+    """1,250 bytes with all headers take a tenth of a millisecond at 100 Mbit/s."""
+    network = make_network()
+    network.bits_per_s = 100e6
+    a, b, c = (End(network, address(number)) for number in (1, 2, 3))
+    size = 1250 - IP_UDP_BYTES
+    network.send_datagram(a.netid, b.netid, bytes(size))
+    network.send_multicast(a.netid, 0, bytes(size))
+    network.send_datagram(c.netid, b.netid, bytes(size))
+    network.clock.run_until(1)
+
+    arrived = [round(at - WITHIN_SEGMENT_S, 9) for at, *_ in b.datagrams]
+    assert arrived == [0.0001, 0.0001, 0.0002]  # each host has an interface of its own
+    assert [round(at - WITHIN_SEGMENT_S, 9) for at, *_ in c.datagrams] == [0.0002]
