@@ -27,8 +27,8 @@ MAX_BYTES = 64 * 1024 * 1024
 # each take 6 MB; a flood of payloads just above a datagram has some hundreds that wait for repair.
 MAX_OPEN = 4096
 
-# Who waits for a turn has so many times the patience of those whose turn it is; by then whoever sent
-# it has most likely given up too.
+# Who waits for a turn has so many times the patience of those whose turn it is; by then whoever
+# sent it has most likely given up too.
 WAITING_TIMEOUTS = 6
 
 # What one request asks for: more than a fast network has under way, and not so much that another

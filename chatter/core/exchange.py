@@ -25,6 +25,11 @@ WINDOW_BYTES = 1024 * 1024
 # An answer that calls nothing done.
 _ACK_BYTES = Ack(0, ()).size_bound() + RECORD_HEAD_BYTES
 
+# What is kept of handovers that are not done: twice what a peer answers for at a time, so only one
+# that takes everything and never calls it done gets here.
+MAX_OPEN = 131072
+MAX_OPEN_BYTES = 128 * 1024 * 1024
+
 # So much is on any line within moments.
 UNNOTICED_BYTES = 64 * 1024
 
@@ -37,6 +42,7 @@ class Exchange:
     __slots__ = (
         "_done",
         "_granted",
+        "_open_bytes",
         "_position",
         "_reports",
         "_sent",
@@ -57,6 +63,7 @@ class Exchange:
         """How far the other side lets us go, in bytes of gossips and chunks with their charge."""
         self.open: dict[int, Handover] = {}
         """What we handed over and the other side has not called done, by index."""
+        self._open_bytes = 0
         self.received = 0
         """Gossips that came: the index of the last one."""
         self._taken_in = 0
@@ -88,7 +95,17 @@ class Exchange:
         for handover in handovers:
             self._sent += 1
             self.open[self._sent] = handover
+            self._open_bytes += len(handover.gossip.payload)
             handover.sent_at = now
+
+    def forgotten(self) -> list[Handover]:
+        """The oldest that are too many to wait for their answers, taken out."""
+        forgotten = []
+        while len(self.open) > MAX_OPEN or self._open_bytes > MAX_OPEN_BYTES:
+            handover = self.open.pop(next(iter(self.open)))
+            self._open_bytes -= len(handover.gossip.payload)
+            forgotten.append(handover)
+        return forgotten
 
     def acknowledged(self, ack: Ack) -> Iterator[Handover]:
         """The handovers that are done, taken out."""
@@ -100,6 +117,7 @@ class Exchange:
             for index in indices:
                 handover = self.open.pop(index, None)
                 if handover is not None:
+                    self._open_bytes -= len(handover.gossip.payload)
                     yield handover
         if not self.open:
             self._settled = self._position
@@ -110,9 +128,14 @@ class Exchange:
         """Gossips and chunks came."""
         self._taken_in += charge
 
+    @property
+    def owes_credit(self) -> bool:
+        """Whether the other side has used half of the window."""
+        return self._granted - self._taken_in <= WINDOW_BYTES // 2
+
     def grant(self) -> SessionCredit | None:
         """What to let the other side send now; None while it has half of the window left."""
-        if self._granted - self._taken_in > WINDOW_BYTES // 2:
+        if not self.owes_credit:
             return None
         self._granted = self._taken_in + WINDOW_BYTES
         return SessionCredit(self._granted)

@@ -256,15 +256,25 @@ class Links:
             grant = exchange.grant()
             if grant is not None:
                 records.append(grant)
+        used = 0
+        due = session in self._answering and exchange.ack_at <= now
+        if due:
+            records += exchange.answers(now, _FRAME_RECORDS_BYTES)
+            self._schedule(session)
+            used = sum(one.size_bound() + RECORD_HEAD_BYTES for one in records)
         link = self._links.get(session.netid)
-        if link is not None and link.session is session:
+        # Many answers go alone: beside data there may be no room for them as long as data comes.
+        if link is not None and link.session is session and used <= _SPARE_BYTES:
             credit = exchange.credit
             batch = link.outbox.take(_FRAME_RECORDS_BYTES, credit)
             if batch is not None:
                 records += batch.records
                 exchange.sent(batch.handovers, batch.charge, now)
+                for handover in exchange.forgotten():
+                    link.open.pop(handover, None)
+                    self._context.counts["handovers_forgotten"] += 1
                 link.blocked_at = now if link.outbox.has_data else None
-        if session in self._answering and (records or exchange.ack_at <= now):
+        if records and not due and session in self._answering:
             # What goes out anyway takes them along, as many as there is room for.
             used = sum(one.size_bound() + RECORD_HEAD_BYTES for one in records)
             records += exchange.answers(now, _FRAME_RECORDS_BYTES + _SPARE_BYTES - used)
@@ -365,7 +375,10 @@ class Links:
     def taken_in(self, session: Session, charge: int) -> None:
         """Gossips and chunks came on a connection."""
         session.exchange.taken_in(charge)
-        self._unpaid[session] = None
+        if session.exchange.owes_credit:
+            self._unpaid[session] = None
+            if self._accepting():
+                self._context.effects.append(SessionReady(session))
 
     def pay(self) -> None:
         """Grant what is owed, if we can take in more."""

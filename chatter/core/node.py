@@ -13,7 +13,7 @@ from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
 from chatter.core.context import Context
-from chatter.core.effects import Disconnect, Effect, SessionReady, Trouble, UdpReady
+from chatter.core.effects import Disconnect, Effect, MulticastReady, SessionReady, Trouble, UdpReady
 from chatter.core.flow import ReceivingFlow
 from chatter.core.forwarder import Forwarder
 from chatter.core.handlers import SerializerDB
@@ -34,7 +34,7 @@ from chatter.core.store import Store
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import BroadcastID, NetID, epoch_of, make_life
 from chatter.wire.frame import Sender, encode_body
-from chatter.wire.gossip import Gossip
+from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.idtable import sort_netids
 from chatter.wire.records import CHALLENGE_BYTES, Chunk, Credit, Record
 from chatter.wire.seal import KeyRing
@@ -515,6 +515,9 @@ class Node:
         """A peer failed or left: it answers for nothing any more."""
         self._duties.gone(netid, now)
         self._large.source_gone(netid, now)
+        for channel in self._channels:
+            if channel.outbox.has_data:  # it may have been the one that was waited for
+                self._context.effects.append(MulticastReady(channel.index))
 
     def _accepting(self) -> bool:
         """Whether gossips that come now can be taken in, and passed on."""
@@ -544,7 +547,8 @@ class Node:
 
     def _multicast_again(self, gossip: Gossip, askers: Sequence[NetID]) -> bool:
         """Answer by multicast, if one of our channels reaches all of these."""
-        again = gossip._replace(hop=gossip.hop + 1, distribution=(), confirm_ms=0)
+        hop = min(MAX_HOPS, gossip.hop + 1)  # one at its last hop is still repaired
+        again = gossip._replace(hop=hop, distribution=(), confirm_ms=0)
         if gossip.large:
             return False
         for channel in self._channels.fitting(again.size_bound()):

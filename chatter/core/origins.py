@@ -25,6 +25,10 @@ MAX_LIVES = 8192
 # Broadcasts that follow each other within so long have a pace.
 STEADY_S = 0.5
 
+# Broadcasts that came too late, so that no receipt names us for a second copy of one; those of the
+# last minutes of a bad network.
+MAX_TOO_LATE = 4096
+
 # Lives looked at to find one that can go, so that a full table costs a newcomer microseconds.
 MAX_LOOKS = 64
 
@@ -84,6 +88,7 @@ class Origins:
     def __init__(self) -> None:
         self._lives: OrderedDict[tuple[NetID, int], OriginLife] = OrderedDict()
         self._held = Held()
+        self._too_late: OrderedDict[BroadcastID, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._lives)
@@ -109,6 +114,16 @@ class Origins:
         origin, epoch, seqno = broadcast
         life = self._lives.get((origin, epoch))
         return life is not None and life.window.look(seqno) is not Verdict.NEW
+
+    def note_too_late(self, broadcast: BroadcastID) -> None:
+        """It came after a gap had said that it will not be dispatched."""
+        self._too_late[broadcast] = None
+        if len(self._too_late) > MAX_TOO_LATE:
+            self._too_late.popitem(last=False)
+
+    def accepted(self, broadcast: BroadcastID) -> bool:
+        """Whether it came in time to be dispatched."""
+        return broadcast not in self._too_late and self.seen(broadcast)
 
     def _make_room(self) -> None:
         """Forget a life that brought nothing since it was last looked at, if one is found soon.

@@ -102,7 +102,8 @@ class Probes:
         taken: list[BroadcastID] = []
         for broadcast in probe.ids:
             if self._origins.seen(broadcast):
-                taken.append(broadcast)
+                if self._origins.accepted(broadcast):
+                    taken.append(broadcast)
             elif len(self._checks) < MAX_CHECKS:
                 heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, probe.answer))
         if probe.answer and taken:
@@ -126,7 +127,7 @@ class Probes:
         while self._checks and self._checks[0][0] <= now:
             _, broadcast, sender, answer = heapq.heappop(self._checks)
             if self._origins.seen(broadcast):
-                if answer:
+                if answer and self._origins.accepted(broadcast):
                     taken.setdefault(sender, []).append(broadcast)
             elif not self._accepting():
                 heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, answer))

@@ -193,7 +193,8 @@ class Receiver:
         verdict = life.window.take(gossip.id.seqno)
         if verdict is not Verdict.NEW:
             counts["too_late" if verdict is Verdict.TOO_LATE else "duplicates"] += 1
-            self._pass_on(gossip, sender, parent, serve, now)
+            taken = self._origins.accepted(gossip.id)
+            self._pass_on(gossip, sender, parent, serve, now, taken=taken)
             return
         self._take(
             life, gossip, sender, "multicast" if session is None else "tcp", now, serve, parent
@@ -214,12 +215,15 @@ class Receiver:
         wanted = True
         if gossip.number:
             wanted = self._repair.received(life, gossip.number, sender, now)
+            if not wanted:
+                self._origins.note_too_late(gossip.id)
         handler = self._handlers.get(gossip.tag)
         held = bool(serve) and handler is not None and handler.transforms and wanted
         if held:
             self._hold(gossip, serve, parent, now)
         else:
-            self._pass_on(gossip, sender, parent, serve, now)
+            # One that was given up is passed on, and not dispatched: no receipt shall say it was.
+            self._pass_on(gossip, sender, parent, serve, now, taken=wanted)
         if wanted:
             self._dispatch(life, Deliver(gossip, sender, via, held), now)
 
@@ -246,12 +250,15 @@ class Receiver:
         parent: Parent | None,
         serve: tuple[NetID, ...],
         now: float,
+        *,
+        taken: bool = True,
     ) -> None:
         """Serve whom we were asked to serve, and answer that we have it.
 
         Also for a duplicate: who sent it still relies on us for those it asked us to serve.
         """
-        self._say_taken(gossip, sender, parent, now)
+        if taken:
+            self._say_taken(gossip, sender, parent, now)
         if not serve:
             self._done(parent, gossip, now)
             return
@@ -312,7 +319,8 @@ class Receiver:
         if self._origins.seen(header.id):
             if parent is not None:
                 counts["duplicates"] += 1
-                self._pass_on(header, sender, parent, serve, now)
+                taken = self._origins.accepted(header.id)
+                self._pass_on(header, sender, parent, serve, now, taken=taken)
             return
         if header.size > self._context.config.max_message_bytes + TABLE_BYTES:
             counts["dropped_too_large"] += 1
@@ -359,7 +367,13 @@ class Receiver:
         self._context.counts["gossip_received"] += 1
         life = self._origins.open(gossip.id.origin, gossip.id.epoch)
         if life.window.take(gossip.id.seqno) is not Verdict.NEW:
-            self._context.counts["too_late"] += 1
+            # It came in another way meanwhile, as when a handler elsewhere made it small.
+            self._context.counts["duplicates"] += 1
+            kept = self._store.get(gossip.id) or gossip
+            for duty, serve in arriving.held:
+                self._forwarder.forward(
+                    header_of(kept)._replace(hop=duty.gossip.hop), serve, now, duty
+                )
             for duty in arriving.duties:
                 self._duties.accept(duty, now)
             return
@@ -369,6 +383,8 @@ class Receiver:
         sender = arriving.sender
         self._store.add(gossip, now)
         wanted = not gossip.number or self._repair.received(life, gossip.number, sender, now)
+        if not wanted:
+            self._origins.note_too_late(gossip.id)
         if held:
             self._transforms.hold(gossip._replace(distribution=tuple(held)), now)
             self._held[gossip.id] = [arriving.held[0][0]]
@@ -376,9 +392,10 @@ class Receiver:
                 self._duties.give_up(duty, now)
         for duty in arriving.duties:
             if all(duty is not one for one, _ in arriving.held):
-                self._say_taken(duty.gossip, sender, duty.parent, now)
+                if wanted:
+                    self._say_taken(duty.gossip, sender, duty.parent, now)
                 self._duties.accept(duty, now)
-        if arriving.took is not None:
+        if arriving.took is not None and wanted:
             confirmed = gossip.confirm_ms > 0
             self._probes.took(arriving.took, gossip.id, confirmed=confirmed, now=now)
         if wanted:

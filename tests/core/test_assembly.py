@@ -15,6 +15,7 @@ from chatter.core.assembly import (
     REORDER_S,
     REQUEST_BYTES,
     REQUEST_RANGES,
+    WAITING_TIMEOUTS,
     Assemblies,
     Assembly,
 )
@@ -196,7 +197,7 @@ def test_opens_as_much_as_there_is_room_for() -> None:
 
 
 def test_what_there_is_no_room_for_waits_for_its_turn_and_is_asked_for_then() -> None:
-    desk = Asking()
+    desk = Asked(OTHER)
     assemblies = Assemblies(TIMEOUT_S, max_bytes=1000)
     opened(assemblies, 600)
     waiting = opened(assemblies, 401, 2)
@@ -204,14 +205,14 @@ def test_what_there_is_no_room_for_waits_for_its_turn_and_is_asked_for_then() ->
     assert waiting.put(0, bytes(100), 0.1) == 0
     assemblies.source_gone(SOURCE, 0.2)
     desk.tick(assemblies, 0.2)
-    assert all(want.id == header(600).id for _, want in desk.asked)
+    assert all(want.id == header(600).id for _, _, want in desk.requests)
     assert (assemblies.bytes, len(assemblies)) == (600, 3)
 
     assemblies.close(header(600).id, 1.0)
-    desk.asked.clear()
+    desk.requests.clear()
     desk.tick(assemblies, 1.0)
 
-    assert [(want.id, want.ranges) for _, want in desk.asked] == [
+    assert [(want.id, want.ranges) for _, _, want in desk.requests] == [
         (waiting.header.id, ((0, 400),)),
         (last.header.id, ((0, 9),)),
     ]
@@ -220,7 +221,7 @@ def test_what_there_is_no_room_for_waits_for_its_turn_and_is_asked_for_then() ->
 
 
 def test_who_waits_for_a_turn_in_vain_is_given_up_late_and_keeps_no_room() -> None:
-    desk = Asking()
+    desk = Asked(OTHER)
     assemblies = Assemblies(TIMEOUT_S, max_bytes=1000)
     first = opened(assemblies, 1000)
     opened(assemblies, 1000, 2)
@@ -234,7 +235,6 @@ def test_who_waits_for_a_turn_in_vain_is_given_up_late_and_keeps_no_room() -> No
     assert assemblies.bytes == 1000
     assemblies.close(first.header.id, 100.0)
     assert assemblies.bytes == 0
-    assert assemblies.next_wakeup() == float("inf") or desk.tick(assemblies, 1000.0) == []
 
 
 def test_four_of_the_largest_by_default_and_so_many_of_the_smallest() -> None:
@@ -457,7 +457,7 @@ def test_what_is_complete_or_closed_wakes_nobody() -> None:
     assemblies, asked = Assemblies(TIMEOUT_S), Asked()
     complete, closed = opened(assemblies, 10), opened(assemblies, 10, 2)
     complete.put(0, bytes(10), 0.1)
-    assemblies.close(closed.header.id)
+    assemblies.close(closed.header.id, 0.0)
     assemblies.source_gone(SOURCE, 0.1)
     wakeup = assemblies.next_wakeup()
     closed.put(9, b"x", 0.0)

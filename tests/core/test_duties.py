@@ -148,6 +148,64 @@ def test_large_payloads_have_the_time_they_take() -> None:
     assert duty.deadline == bench.context.config.repair_timeout_s + 20
 
 
+def test_one_with_a_long_time_keeps_no_later_one_from_ending() -> None:
+    bench = Bench(heads=1)
+    bench.hand(bench.asked(CONFIRMED._replace(confirm_ms=3_600_000)), 50)
+    large = bench.asked(make_gossip(4, b"", size=2_000_000))
+    bench.hand(large, 50)
+    duty = bench.asked(TARGETED)
+    bench.hand(duty, 50)
+    timeout_s = bench.context.config.repair_timeout_s
+
+    bench.duties.tick(timeout_s)
+    assert (ended(duty), ended(large)) == (True, False)
+
+    bench.duties.tick(large.deadline)
+    assert ended(large)
+    assert len(bench.duties) == 1
+
+
+def test_one_that_ended_is_not_given_up_once_more() -> None:
+    """The other side would be told twice, and what is undone there be miscounted."""
+    bench = Bench(heads=1)
+    duty = bench.asked(CONFIRMED)
+    bench.hand(duty, 50)
+    bench.duties.tick(1.0)
+    assert ended(duty)
+    bench.answers(1.0)
+
+    bench.duties.give_up(duty, 2.0)
+    bench.duties.listen(duty, [netid(2)], None, 2.0)
+
+    assert bench.context.counts["duties_given_up"] == 1
+    assert bench.parent.exchange.ack_at == NEVER
+    assert bench.duties.unheard(netid(2), CONFIRMED.id) is None
+
+
+def test_one_that_ended_is_not_kept_by_its_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties_module, "_SLACK", 10)
+    bench = Bench(heads=1)
+    bench.hand(bench.asked(CONFIRMED._replace(confirm_ms=3_600_000)), 50)
+    for seqno in range(10, 5000):
+        duty = bench.duties.open(make_gossip(seqno, confirm_ms=3_600_000), 0.0)
+        bench.duties.check(duty, 0.0)
+
+    assert len(bench.duties) == 1
+    assert len(bench.duties._timers) < 2000
+    assert bench.duties.next_wakeup() == 3600
+
+
+def test_duties_are_bounded_by_what_their_payloads_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duties_module, "MAX_BYTES", 250)
+    bench = Bench()
+    opened = [bench.duties.open(make_gossip(seqno, bytes(100)), 0.0) for seqno in range(1, 5)]
+    bench.duties.check(opened[2], 0.0)
+    opened.append(bench.duties.open(make_gossip(5, bytes(100)), 0.0))
+
+    assert [duty.closed for duty in opened] == [True, True, True, False, False]
+    assert bench.context.counts["duties_dropped"] == 2
+
+
 def test_duties_are_bounded_and_the_oldest_is_left_to_repair(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from chatter.core import exchange as exchange_module
 from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES, Exchange
 from chatter.core.handover import Handover
 from chatter.wire.records import Ack, Report, Served, SessionCredit
@@ -26,6 +27,22 @@ def test_both_sides_count_alike() -> None:
     assert [far.take(0.0) for _ in range(3)] == [1, 2, 3]
     assert near.open == {1: first, 2: second, 3: third}
     assert third.sent_at == 7.0
+
+
+@pytest.mark.parametrize(("count", "size"), [(4, 1 << 30), (100, 4 * len(make_gossip(1).payload))])
+def test_who_never_calls_anything_done_is_not_waited_for_without_end(
+    count: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange_module, "MAX_OPEN", count)
+    monkeypatch.setattr(exchange_module, "MAX_OPEN_BYTES", size)
+    exchange = Exchange()
+    handovers = handed(exchange, 6)
+
+    assert exchange.forgotten() == handovers[:2]
+    assert list(exchange.acknowledged(Ack(6, ((1, 4),)))) == handovers[2:4]
+    more = handed(exchange, 3)
+    assert exchange.forgotten() == handovers[4:5]
+    assert list(exchange.open.values()) == [handovers[5], *more]
 
 
 def test_what_is_done_is_answered_for_no_more_and_the_rest_is() -> None:

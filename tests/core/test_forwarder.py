@@ -296,6 +296,23 @@ def test_who_did_not_hear_a_multicast_is_served_for_the_same_duty() -> None:
     assert (handover.head, handover.gossip.confirm_ms, handover.gossip.hop) == (netid(2), 750, 1)
 
 
+def test_who_cannot_be_served_at_the_moment_still_has_to_answer() -> None:
+    """It is probed again, and then says again that it lacks it."""
+    desk = ForwardingBench(hearing=2)
+    gossip = make_gossip(hop=0)
+    duty = desk.duties.open(gossip, 0.0)
+    desk.forwarder.forward(gossip, desk.targets(), 0.0, duty)
+    for size in (40_000, 0):
+        filling = Handover(netid(2), make_gossip(9, bytes(size)), None, 0.0)
+        while desk.links.hand_over(filling, 0.0):
+            pass
+
+    assert not desk.forwarder.answer(netid(2), gossip, 0.25)
+
+    assert set(duty.listeners) == {netid(2), netid(3)}
+    assert not duty.heads
+
+
 def test_who_asks_for_something_else_is_answered_for_by_nobody() -> None:
     desk = ForwardingBench(deaf=1)
     kept = make_gossip(number=4, hop=2, distribution=(netid(7),), confirm_ms=100)

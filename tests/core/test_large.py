@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from chatter.core.assembly import MAX_BYTES
+from chatter.core.assembly import MAX_BYTES, MAX_OPEN
 from chatter.core.effects import MulticastReady, SessionReady
 from chatter.core.large import MAX_WHOLE_BYTES, Arriving, header_of, with_payload
 from chatter.errors import FrameError
@@ -97,13 +97,14 @@ def test_two_headers_of_one_payload_are_one() -> None:
     assert bench.bodies.assemblies.bytes == SIZE
 
 
-def test_more_than_can_be_assembled_is_refused_and_counted() -> None:
+def test_what_can_never_be_assembled_is_refused_and_counted() -> None:
     bench = Bench()
-    for seqno in range(10, 10 + MAX_BYTES // (16 << 20)):
-        bench.open(make_gossip(seqno, b"", size=16 << 20))
 
+    assert bench.large.open(HEADER._replace(size=MAX_BYTES + 1), netid(2), "tcp", 0.0) is None
+    for seqno in range(10, 10 + MAX_OPEN):
+        bench.open(make_gossip(seqno, b"", size=1))
     assert bench.large.open(HEADER, netid(2), "tcp", 0.0) is None
-    assert bench.context.counts["dropped_assembly_full"] == 1
+    assert bench.context.counts["dropped_assembly_full"] == 2
     assert not bench.large.under_way(ID)
 
 

@@ -425,3 +425,22 @@ def test_however_much_there_is_to_answer_each_frame_holds_what_it_can() -> None:
     assert done == list(range(1, 10_001, 2))
     # What is called done is no longer answered for.
     assert all(isinstance(one, Report) for one in answers[:100])
+
+
+def test_answers_that_are_due_are_not_held_up_by_a_full_queue() -> None:
+    """A busy relay that never has room beside its data would else answer nobody in time."""
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    recipients = tuple(netid(number) for number in range(100, 300))
+    served = Served(netid(9), 2, False, recipients, (1,) * len(recipients))
+    session.exchange.report(Report(session.exchange.take(0.0), (served,)), at=0.0)
+    session.exchange.done(1, at=0.0)
+    links.answer_soon(session)
+    for seqno in range(1, 500):
+        hand_over(links, make_gossip(seqno, bytes(200)), netid(2))
+
+    assert links.bytes_for(session, 0.0)
+
+    sealed = cast(FakeSession, session).sealed
+    assert sealed == [Report(1, (served,)), Ack(1, ((1, 1),))]
+    assert len(fetch(links, session)) == 2 + 499

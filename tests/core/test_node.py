@@ -8,6 +8,7 @@ from chatter.core.effects import Deliver, Disconnect, MulticastReady, PeerEvent
 from chatter.core.handlers import codec_handler
 from chatter.ids import NetID, epoch_of
 from chatter.wire import seal
+from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.records import Hello, Leave, Probe, Record, SeenIds, Want
 from tests.core.desk import Desk, broadcast, connect, exchange, give, waiting
 from tests.core.parts import GROUP, US, Remote, life, make_gossip, netid
@@ -357,3 +358,18 @@ def test_sealed_nonsense_is_a_frame_error_too(seed: int) -> None:
     assert sum(n for name, n in desk.node.counts.items() if name.startswith("dropped_")) > 300
     desk.hears(remote.multicast(make_gossip(number=1)))
     assert len(desk.effects(Deliver)) == 1
+
+
+def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
+    desk, remote = Desk(), Remote(2)
+    desk.meet(remote)
+    desk.hears(remote.multicast(SeenIds(((0, (US,)),), True)))
+    channel = desk.node._channels[0]
+    while channel.outbox.take(1400, 1 << 30) is not None:
+        pass
+
+    assert desk.node._multicast_again(make_gossip(number=1, hop=MAX_HOPS), [netid(2)])
+
+    batch = channel.outbox.take(1400, 1 << 30)
+    assert batch is not None
+    assert [one.hop for one in batch.records if isinstance(one, Gossip)] == [MAX_HOPS]

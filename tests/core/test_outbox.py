@@ -276,6 +276,22 @@ def test_a_transfer_that_is_dropped_sends_no_more() -> None:
     assert not chunks.finished
 
 
+def test_what_will_never_be_whole_is_waited_for_by_nobody() -> None:
+    outbox = Outbox(10_000)
+    for seqno in (1, 2):
+        header = make_gossip(seqno, b"", size=3000)
+        handover = Handover(netid(2), header, None, 0.0, transfer(3000, seqno))
+        assert outbox.put_gossip(header, handover)
+    outbox.add_transfer(transfer(3000, 3))
+
+    outbox.abandon(make_gossip(1).id)
+    outbox.abandon(make_gossip(3).id)
+
+    records = [record for batch in all_of(outbox, 10_000) for record in batch.records]
+    assert {one.id.seqno for one in records if isinstance(one, Chunk)} == {2}
+    assert not outbox.has_data
+
+
 def test_draining_leaves_nothing() -> None:
     outbox = Outbox(1000)
     handover = Handover(netid(2), make_gossip(), None, 0.0)

@@ -162,7 +162,7 @@ def test_a_completed_assembly_goes_on_serving() -> None:
     first = transfer.next_chunk(100, 100)
     assembly.put(500, payload[500:], 0.2)
     assembly.payload()
-    assemblies.close(assembly.header.id)
+    assemblies.close(assembly.header.id, 0.0)
 
     assert first is not None
     assert b"".join(one.data for one in (first, *everything(transfer, 100, 100))) == payload

@@ -7,6 +7,7 @@ from math import ceil
 import pytest
 
 from chatter.config import Config
+from chatter.core.assembly import Assemblies
 from chatter.core.large import MAX_WHOLE_BYTES
 from chatter.ids import NetID
 from chatter.testing import Lose, Path
@@ -157,3 +158,43 @@ def test_what_takes_longer_than_repair_may_is_no_gap() -> None:
     oracle.check()
     assert cluster.count("numbers_asked") == 0
     assert min(one.at for member in cluster for one in member.inbox) > began + 1
+
+
+def test_nothing_waits_for_the_rest_when_its_source_died() -> None:
+    cluster = segments(3, 3)
+    cluster.network.bits_per_s = 100e6
+    targets = [cluster[name].netid for name in ("b1", "c1")]
+    for netid in targets:
+        peer = cluster["a1"].node._context.peers.get(netid)
+        assert peer is not None
+        peer.segment = targets[0]
+    cluster["a1"].broadcast("big", cluster.rng.randbytes(8 * MIB), targets, codec="bytes")
+    cluster.run_for(0.3)
+    cluster["a1"].kill(silently=True)
+    assert cluster["c1"].node.pending(cluster.now)
+
+    cluster.run_for(60)
+
+    assert cluster.count("assemblies_given_up") == 2
+    for member in cluster.running:
+        assert not member.node._links.has_data, member
+
+
+@pytest.mark.parametrize("to", [["b1"], None], ids=["to some", "to everyone"])
+def test_more_at_a_time_than_can_be_assembled_come_one_after_the_other(
+    to: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Assemblies.__init__, "__defaults__", (2 * MIB,))
+    cluster = segments(2, 1, groups=())
+    cluster.network.bits_per_s = 1e9
+    targets = None if to is None else [cluster[name].netid for name in to]
+    body = cluster.rng.randbytes(MIB // 2)
+    sent = [
+        cluster["a1"].broadcast("big", body, targets, codec="bytes", confirm_s=20.0)[0]
+        for _ in range(12)
+    ]
+
+    cluster.run_for(21)
+
+    assert [cluster.who_dispatched(one) for one in sent] == [["b1"]] * 12
+    assert [cluster["a1"].receipts[one].missing for one in sent] == [()] * 12

@@ -11,6 +11,7 @@ from chatter.ids import BroadcastID, NetID
 from chatter.testing import Cluster, Lose, Member
 from chatter.testing.faults import MULTICAST, UDP
 from chatter.wire.gossip import Gossip
+from chatter.wire.records import Highest, Top
 from tests.scenarios.oracle import Oracle
 from tests.scenarios.stage import segments
 from tests.scenarios.test_large import QUIET
@@ -163,3 +164,20 @@ def test_each_receipt_names_exactly_the_dead(how: Callable[[Member], None]) -> N
     assert after_s < before_s + 0.01
     cluster.run_for(2)
     oracle.check(members=[one for one in cluster if one not in dead])
+
+
+def test_who_has_given_up_on_it_is_not_named_as_having_it() -> None:
+    """A gap has said that it will not be dispatched there, so its late copy is not."""
+    cluster = segments(2, 1, groups=(), repair_timeout_s=0.5)
+    origin, other = cluster["a1"], cluster["b1"]
+    named = Highest((Top(origin.netid, origin.node.epoch, 1),))
+    origin.node._links.send(other.netid, named)
+    cluster.broadcast("a1", to=["b1"])  # has the shell turn to the link
+    cluster.run_for(3)
+    assert [(gap.first, gap.last) for gap in other.gaps] == [(1, 1)]
+
+    sent = cluster.broadcast("a1", confirm_s=1.0)
+    cluster.run_for(2)
+
+    assert cluster.who_dispatched(sent) == []
+    assert origin.receipts[sent].missing == (other.netid,)
