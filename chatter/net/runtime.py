@@ -297,7 +297,9 @@ class Runtime:
     def _keep_time(self) -> None:
         while True:
             now = time.monotonic()
-            self.core(self.node.tick, now)
+            # Often it is woken only to be told an earlier time, in the middle of a delivery.
+            if self.node.next_wakeup() <= now:
+                self.core(self.node.tick, now)
             self._alarm.clear()
             self._alarm_at = min(self.node.next_wakeup(), now + IDLE_S)
             self._alarm.wait(max(0.0, self._alarm_at - time.monotonic()))
