@@ -160,6 +160,11 @@ class Node:
         return self._context.identity.epoch
 
     @property
+    def buffer(self) -> int:
+        """Bytes of receive buffer that the operating system granted, the least of all channels."""
+        return self._context.buffer
+
+    @property
     def counts(self) -> dict[str, int]:
         """How often what happened, since the start."""
         return self._context.counts

@@ -44,6 +44,7 @@ from chatter.net.dispatch import Dispatch
 from chatter.net.interfaces import Interface, default_address, interface_of
 from chatter.net.listener import run_listener
 from chatter.net.multicast import MulticastPort
+from chatter.net.options import WANTED_BUFFER_BYTES
 from chatter.net.peer import run_peer
 from chatter.net.receipt import Receipt
 from chatter.net.seeds import run_seeds
@@ -247,6 +248,7 @@ class Runtime:
         counters = dict(self.node.counts)
         counters["handler_queue"] = self._dispatch.queued
         counters["connections"] = len(self.connections)
+        counters["receive_buffer_bytes"] = self.node.buffer
         return counters
 
     def carry_out(self) -> None:
@@ -349,6 +351,7 @@ class Runtime:
                         self._warn_of_group(error, interface)
                     else:
                         opened.append((group, interface, pair))
+                        self._report_buffer(group, interface, pair.granted_receive_bytes)
         except BaseException:
             for _, _, pair in opened:
                 pair.close()
@@ -378,6 +381,19 @@ class Runtime:
             return [chosen, interface_of(loopback_ip)]
         except ConfigError:
             return [chosen]  # no loopback address of this version: a container may lack it
+
+    def _report_buffer(self, group: NetID, interface: Interface, granted: int) -> None:
+        more = (
+            f"; {WANTED_BUFFER_BYTES} were asked for, and a larger net.core.rmem_max would let"
+            " bursts of other nodes go on for longer before they wait for this one"
+        )
+        self.logger.info(
+            "= hears %s on %s, with %d bytes of receive buffer%s",
+            group,
+            interface.name,
+            granted,
+            more if granted < WANTED_BUFFER_BYTES else "",
+        )
 
     def _warn_of_group(self, error: MulticastUnavailable, interface: Interface) -> None:
         if interface.loopback and self.config.interface is None:

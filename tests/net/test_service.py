@@ -28,7 +28,7 @@ from chatter import (
     generate_key,
 )
 from chatter.keys import format_key
-from tests.net.nodes import Recorder, cluster, wait_until
+from tests.net.nodes import Recorder, cluster, random_group, wait_until
 
 
 def alone(**fields: Any) -> Chatter:
@@ -558,3 +558,15 @@ def test_ipv6_addresses_on_real_sockets() -> None:
         nodes[1].chatter.broadcast("hello", 1)
         wait_until(lambda: all(nodes[one].bodies == [1] for one in (0, 2)), "every dispatch")
         assert nodes[2].messages[0].origin == NetID("::1", nodes[1].chatter.local_netid.port)
+
+
+def test_what_the_system_granted_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    group = random_group()
+    with (
+        caplog.at_level("INFO", logger="chatter"),
+        alone(multicast=[group], interface="127.0.0.1") as chatter,
+    ):
+        granted = chatter.stats()["receive_buffer_bytes"]
+
+    assert granted > 0
+    assert f"hears {group} on lo, with {granted} bytes of receive buffer" in caplog.text
