@@ -9,8 +9,8 @@ The bytes travel one way::
                    frames out:  net/multicast, net/peer  <-  core/channels, core/links
 
 ``wire`` turns bytes into values and back, ``core`` decides, ``net`` owns sockets, clocks and
-greenlets. ``testing`` runs the same core under a virtual clock, on a network that can be made to
-fail.
+greenlets, ``dashboard`` shows what they do. ``testing`` runs the same core under a virtual clock,
+on a network that can be made to fail.
 """
 
 from chatter.config import Config
@@ -31,7 +31,7 @@ from chatter.errors import (
 from chatter.ids import BroadcastID, NetID
 from chatter.keys import generate_key
 from chatter.net.receipt import Receipt
-from chatter.net.service import Chatter
+from chatter.service import Chatter
 
 __version__ = "0.1.0"
 

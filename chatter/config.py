@@ -131,6 +131,10 @@ class Config:
     """Whether SIGTERM makes the node leave before the process ends. Only in programs that do not
     handle the signal themselves, and in those that start the node in their main thread."""
 
+    dashboard: str | None = None
+    """HOST:PORT where a browser finds the dashboard, or ``fd://N`` for a listening socket that this
+    process was given. Unset: CHATTER_DASHBOARD, else none."""
+
     secrets: tuple[bytes, ...] = field(default=(), init=False, repr=False, compare=False)
     """The 32 secret bytes of each key, as the key ring takes them."""
 

@@ -1,4 +1,7 @@
-"""Chatter: the object that users hold."""
+"""Service: a node with its life cycle, its handlers and its callbacks, on gevent.
+
+``chatter.Chatter``, the object that users hold, is this and what its settings ask for above ``net``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from gevent import Timeout
 from gevent.event import Event
@@ -50,7 +53,7 @@ GAP_WARNING_INTERVAL_S = 60.0
 _MUST_BE_PATCHED = ("socket", "time", "threading", "select")
 
 
-class Chatter:
+class Service:
     """A node of the cluster.
 
     Args:
@@ -80,7 +83,7 @@ class Chatter:
 
     # Life cycle
 
-    def start(self) -> Chatter:
+    def start(self) -> Self:
         """Open the sockets, begin to listen and to be heard; the node itself, for one-liners.
 
         Raises:
@@ -107,6 +110,11 @@ class Chatter:
         # A program that just ends, and servers that handle SIGTERM themselves, leave by this.
         atexit.register(self.stop)
         self._logger.info("= this node is %s", runtime.node.local)
+        try:
+            self._opened()
+        except BaseException:
+            self.stop(0.0)
+            raise
         return self
 
     def stop(self, timeout: float | None = None) -> None:
@@ -131,6 +139,7 @@ class Chatter:
         if self._runtime is not runtime:
             runtime.wait_stopped()
             return
+        self._closing()
         self._runtime, self._stopping = None, runtime
         # Who waits for room or for peers is told now, not when the time is up.
         runtime.room.set()
@@ -144,7 +153,7 @@ class Chatter:
         atexit.unregister(self.stop)
         self._logger.info("= this node, %s, has left", runtime.node.local)
 
-    def __enter__(self) -> Chatter:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *exc_info: object) -> None:
@@ -337,6 +346,14 @@ class Chatter:
         runtime = self._running()
         counters: dict[str, int] = runtime.calls.run(runtime.stats)
         return counters
+
+    # What stands above
+
+    def _opened(self) -> None:
+        """The node has just started: begin what shall run beside it. If this raises, it stops."""
+
+    def _closing(self) -> None:
+        """The node is about to stop: end what ran beside it. Must not raise, nor wait for long."""
 
     # Details
 
