@@ -32,8 +32,7 @@ from chatter.ids import BroadcastID, NetID
 from chatter.keys import generate_key
 from chatter.net.receipt import Receipt
 from chatter.service import Chatter
-
-__version__ = "0.1.0"
+from chatter.version import __version__
 
 __all__ = [
     "BroadcastID",
@@ -56,5 +55,6 @@ __all__ = [
     "QueueFull",
     "Receipt",
     "ReceiptUnavailable",
+    "__version__",
     "generate_key",
 ]

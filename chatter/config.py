@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -35,6 +36,16 @@ MAX_STORE_BYTES = 64 * 1024 * 1024 * 1024
 
 # Receivers authenticate the label with every frame, so it is kept to the length of a name.
 MAX_LABEL_BYTES = 64
+
+# What `secrets.token_urlsafe(12)` makes, 96 bits, cannot be guessed at any rate. Above the upper
+# bound a token no longer fits the first line of a request beside a long address.
+MIN_TOKEN_CHARS = 16
+MAX_TOKEN_CHARS = 256
+
+# Letters that need no escaping in an address, a header or a cookie; nothing to get wrong by hand.
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]*")
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
+_TOKEN_ADVICE = '`python -c "import secrets; print(secrets.token_urlsafe())"` makes one'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +143,21 @@ class Config:
     handle the signal themselves, and in those that start the node in their main thread."""
 
     dashboard: str | None = None
-    """HOST:PORT where a browser finds the dashboard, or ``fd://N`` for a listening socket that this
-    process was given. Unset: CHATTER_DASHBOARD, else none."""
+    """HOST:PORT where a browser finds the dashboard; port 0 picks a free one. Or ``fd://N``: a
+    listening TCP socket that this process was given as descriptor N. Any HOST but localhost and
+    the IPs of loopback needs ``dashboard_token``. Unset: CHATTER_DASHBOARD, else none; an empty
+    text is none whatever the environment says."""
+
+    dashboard_token: str | None = field(default=None, repr=False)
+    """What a browser has to know to see the dashboard: 16 to 256 letters, digits and ``-._~``.
+    Unset: CHATTER_DASHBOARD_TOKEN, else none."""
+
+    dashboard_send: bool = False
+    """Whether the dashboard may send test broadcasts; whoever sees it can then speak to all."""
+
+    dashboard_hosts: Sequence[str] = ()
+    """Names by which the dashboard may be asked for besides ``dashboard``'s own, localhost and IP
+    addresses: those that a reverse proxy passes on. Without ports."""
 
     secrets: tuple[bytes, ...] = field(default=(), init=False, repr=False, compare=False)
     """The 32 secret bytes of each key, as the key ring takes them."""
@@ -146,6 +170,7 @@ class Config:
         self._check_texts()
         self._check_addresses()
         self._check_numbers()
+        self._check_dashboard()
         object.__setattr__(self, "secrets", tuple(parse_key(text) for text in self._key_texts()))
 
     @classmethod
@@ -153,7 +178,8 @@ class Config:
         """The settings of the CHATTER_* variables; what is given here goes first.
 
         CHATTER_ADDRESS and CHATTER_PORT, CHATTER_MULTICAST_ADDRESS and CHATTER_MULTICAST_PORT,
-        CHATTER_MULTICAST_TTL, CHATTER_KEY. An override that is None counts as not given.
+        CHATTER_MULTICAST_TTL, CHATTER_KEY, CHATTER_DASHBOARD and CHATTER_DASHBOARD_TOKEN. An
+        override that is None counts as not given.
 
         Raises:
             ConfigError: names the variable or field that cannot work.
@@ -176,14 +202,21 @@ class Config:
         if self.multicast is None:
             group = join_address(*_environment_group(os.environ))
             object.__setattr__(self, "multicast", (group,))
+        if self.dashboard is None:
+            object.__setattr__(self, "dashboard", os.environ.get("CHATTER_DASHBOARD"))
+        if self.dashboard == "":
+            object.__setattr__(self, "dashboard", None)
+        elif self.dashboard is not None and self.dashboard_token is None:
+            token = os.environ.get("CHATTER_DASHBOARD_TOKEN") or None
+            object.__setattr__(self, "dashboard_token", token)
 
     def _check_texts(self) -> None:
         # A number would pass for an address: ipaddress takes 29999 for 0.0.117.47.
-        for name in ("address", "advertise", "interface", "label"):
+        for name in ("address", "advertise", "interface", "label", "dashboard"):
             value = getattr(self, name)
             if not isinstance(value, str) and (value is not None or name == "label"):
                 raise ConfigError(f"{name}: a text, not {value!r}")
-        for name in ("multicast", "join"):
+        for name in ("multicast", "join", "dashboard_hosts"):
             value = getattr(self, name)
             if isinstance(value, str):
                 raise ConfigError(f"{name}: a list of texts, not one text: [{value!r}]")
@@ -267,6 +300,33 @@ class Config:
                 " payload pushes out all that others may still ask for"
             )
 
+    def _check_dashboard(self) -> None:
+        token = self.dashboard_token
+        if token is not None:
+            # Never repeated: whoever reads the message need not be who may see the dashboard.
+            if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+                raise ConfigError(
+                    f"dashboard_token: a text of letters, digits and -._~; {_TOKEN_ADVICE}"
+                )
+            if not MIN_TOKEN_CHARS <= len(token) <= MAX_TOKEN_CHARS:
+                raise ConfigError(
+                    f"dashboard_token: {MIN_TOKEN_CHARS} to {MAX_TOKEN_CHARS} characters, not"
+                    f" {len(token)}; {_TOKEN_ADVICE}"
+                )
+        if not isinstance(self.dashboard_send, bool):
+            raise ConfigError(f"dashboard_send: True or False, not {self.dashboard_send!r}")
+        for name in self.dashboard_hosts:
+            if not _HOST_NAME.fullmatch(name):
+                raise ConfigError(
+                    f"dashboard_hosts: {name!r} is not the name of a host, as dash.example is:"
+                    " no scheme, no port"
+                )
+        if self.dashboard is None or inherited_socket(self.dashboard) is not None:
+            return  # where a socket that we are given is bound shows when it is taken
+        host, _ = dashboard_address(self.dashboard)
+        if token is None and not is_loopback_host(host):
+            raise ConfigError(needs_token(host))
+
     def _key_texts(self) -> list[str]:
         if self.key is not None:
             if not isinstance(self.key, Iterable):
@@ -307,6 +367,61 @@ def bind_address(text: str) -> tuple[str, int | None]:
     except ValueError:
         return _address("address", text)
     return _without_scope("address", ip), port
+
+
+def inherited_socket(text: str) -> int | None:
+    """The descriptor that ``dashboard`` names as ``fd://N``; None where it names an address.
+
+    Raises:
+        ConfigError: it begins like one and has no number.
+    """
+    if not text.startswith("fd://"):
+        return None
+    number = text.removeprefix("fd://")
+    if not (number.isascii() and number.isdigit() and len(number) <= 5):
+        raise ConfigError(f"dashboard: {text!r}: fd:// and the number of a descriptor, as fd://3")
+    return int(number)
+
+
+def dashboard_address(text: str) -> tuple[str, int]:
+    """The host and port of ``dashboard``; the host is an IP or a name.
+
+    Raises:
+        ConfigError: not of the form HOST:PORT, or a host that cannot be listened on.
+    """
+    try:
+        host, port = split_address(text)
+    except ValueError as error:
+        raise ConfigError(f"dashboard: {error}, as 127.0.0.1:8000 is") from None
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        # What looks like a number is a mistyped IP: no name of a host ends in one.
+        if not _HOST_NAME.fullmatch(host) or host.rpartition(".")[2].isdigit():
+            raise ConfigError(f"dashboard: {host!r} is neither an IP nor a name") from None
+        return host.lower(), port
+    if ip.is_multicast or "%" in host:
+        raise ConfigError(f"dashboard: no browser finds {host}; give an IP of this machine")
+    return str(ip), port
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether only this machine reaches what listens on this IP or name.
+
+    Of names only ``localhost`` is known not to mean another address tomorrow.
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def needs_token(host: str) -> str:
+    """What to tell who would show the dashboard to everybody that reaches ``host``."""
+    return (
+        f"dashboard: whoever reaches {host} would see the whole cluster: set dashboard_token"
+        f" (CHATTER_DASHBOARD_TOKEN), {_TOKEN_ADVICE}; or bind it to 127.0.0.1"
+    )
 
 
 def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:

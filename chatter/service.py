@@ -33,7 +33,7 @@ class Chatter(Service):
             # Only here: who wants no dashboard does not even import it.
             from chatter.dashboard.server import Dashboard
 
-            dashboard = Dashboard(self)
+            dashboard = Dashboard(self, self._logger)
             dashboard.start()
             self._dashboard = dashboard
 

@@ -14,8 +14,13 @@ from chatter.config import (
     MAX_LABEL_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_STORE_BYTES,
+    MAX_TOKEN_CHARS,
+    MIN_TOKEN_CHARS,
     Config,
     bind_address,
+    dashboard_address,
+    inherited_socket,
+    is_loopback_host,
 )
 from chatter.errors import ConfigError, MissingKey
 from chatter.ids import NetID
@@ -139,6 +144,31 @@ def test_the_store_holds_two_of_the_largest_payloads() -> None:
         ({"label": "ü" * 33}, "label: .* at most 64 bytes"),
         ({"label": "\ud800"}, "label: a printable name"),
         ({"label": None}, "label: a text"),
+        ({"dashboard": 8000}, "dashboard: a text, not 8000"),
+        ({"dashboard": "8000"}, "dashboard: '8000' is not of the form .* 127.0.0.1:8000"),
+        ({"dashboard": "localhost"}, "dashboard: 'localhost' is not of the form"),
+        ({"dashboard": "localhost:65536"}, "dashboard: '65536' is not a port"),
+        ({"dashboard": "127.0.0.1.5:80"}, "dashboard: '127.0.0.1.5' is neither an IP nor a name"),
+        ({"dashboard": "http://localhost:80"}, "dashboard: "),
+        ({"dashboard": "a b:80"}, "dashboard: 'a b' is neither"),
+        ({"dashboard": "*:80"}, "dashboard: '[*]' is neither"),
+        ({"dashboard": "224.1.1.1:80"}, "dashboard: no browser finds 224.1.1.1"),
+        ({"dashboard": "[fe80::1%eth0]:80"}, "dashboard: no browser finds fe80::1%eth0"),
+        ({"dashboard": "fd://"}, "dashboard: 'fd://': .*fd://3"),
+        ({"dashboard": "fd://-1"}, "dashboard: 'fd://-1'"),
+        ({"dashboard": "fd://x"}, "dashboard: 'fd://x'"),
+        ({"dashboard": "0.0.0.0:80"}, "dashboard: whoever reaches 0.0.0.0 .*dashboard_token"),
+        ({"dashboard": "[::]:80"}, "dashboard: whoever reaches :: .*secrets.token_urlsafe"),
+        ({"dashboard": "10.0.0.1:80"}, "dashboard: whoever reaches 10.0.0.1"),
+        ({"dashboard": "node.example:80"}, "dashboard: whoever reaches node.example"),
+        ({"dashboard_send": 1}, "dashboard_send: True or False, not 1"),
+        ({"dashboard_send": None}, "dashboard_send: True or False"),
+        ({"dashboard_hosts": "dash.example"}, r"dashboard_hosts: a list .*\['dash.example'\]"),
+        ({"dashboard_hosts": ["dash.example:80"]}, "dashboard_hosts: 'dash.example:80' is not"),
+        ({"dashboard_hosts": ["https://dash"]}, "dashboard_hosts: 'https://dash' is not the name"),
+        ({"dashboard_hosts": ["*"]}, "dashboard_hosts: "),
+        ({"dashboard_hosts": [""]}, "dashboard_hosts: "),
+        ({"dashboard_hosts": [5]}, "dashboard_hosts: a list of texts"),
     ],
 )
 def test_what_cannot_work_is_named(fields: dict[str, Any], message: str) -> None:
@@ -270,6 +300,79 @@ def test_a_variable_that_cannot_work_is_named(
 def test_an_unknown_setting_is_named(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^{name}: there is no such setting"):
         Config.from_env(key=KEY, **{name: "x"})
+
+
+# The dashboard
+
+TOKEN = "-._~0Az" + "x" * 9
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "loopback"),
+    [
+        ("127.0.0.1:0", ("127.0.0.1", 0), True),
+        ("127.9.9.9:8000", ("127.9.9.9", 8000), True),
+        ("[::1]:8000", ("::1", 8000), True),
+        ("LocalHost:8000", ("localhost", 8000), True),
+        ("0.0.0.0:8000", ("0.0.0.0", 8000), False),
+        ("[::]:8000", ("::", 8000), False),
+        ("node.example:8000", ("node.example", 8000), False),
+        ("localhost.example:8000", ("localhost.example", 8000), False),
+    ],
+)
+def test_where_a_dashboard_may_be(text: str, address: tuple[str, int], loopback: bool) -> None:
+    assert dashboard_address(text) == address
+    assert is_loopback_host(address[0]) == loopback
+    assert config(dashboard=text, dashboard_token=TOKEN).dashboard == text
+    if loopback:
+        assert config(dashboard=text).dashboard_token is None
+
+
+def test_a_socket_that_is_passed_on() -> None:
+    assert inherited_socket("fd://3") == 3
+    assert inherited_socket("localhost:3") is None
+    assert config(dashboard="fd://3").dashboard == "fd://3"
+
+
+@pytest.mark.parametrize("length", [MIN_TOKEN_CHARS, MAX_TOKEN_CHARS])
+def test_a_token(length: int) -> None:
+    assert config(dashboard_token="x" * length).dashboard_token == "x" * length
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("x" * (MIN_TOKEN_CHARS - 1), "x" * (MAX_TOKEN_CHARS + 1), "", TOKEN + "\n", TOKEN + " "),
+        *(TOKEN + "&", TOKEN + "ü", TOKEN.encode(), 1234567890123456),
+    ],
+)
+def test_what_is_no_token_is_refused_and_never_repeated(token: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^dashboard_token: .*secrets\.token_urlsafe") as caught:
+        config(dashboard="localhost:80", dashboard_token=token)
+    assert not token or str(token) not in str(caught.value)
+
+
+def test_a_token_is_never_shown() -> None:
+    made = config(dashboard="localhost:80", dashboard_token=TOKEN)
+    assert TOKEN not in repr(made) + str(made)
+
+
+@pytest.mark.parametrize("make", [Config, Config.from_env])
+def test_the_dashboard_of_the_environment(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATTER_DASHBOARD", "0.0.0.0:8000")
+    monkeypatch.setenv("CHATTER_DASHBOARD_TOKEN", TOKEN)
+    made = make(key=KEY)
+    assert (made.dashboard, made.dashboard_token) == ("0.0.0.0:8000", TOKEN)
+    given = make(key=KEY, dashboard="localhost:80", dashboard_token=TOKEN * 2)
+    assert (given.dashboard, given.dashboard_token) == ("localhost:80", TOKEN * 2)
+    monkeypatch.setenv("CHATTER_DASHBOARD_TOKEN", "short")
+    with pytest.raises(ConfigError, match=r"^dashboard_token: "):
+        make(key=KEY)
+    # None at all, whatever the environment says: not even its mistakes count.
+    none = make(key=KEY, dashboard="")
+    assert (none.dashboard, none.dashboard_token) == (None, None)
+    monkeypatch.setenv("CHATTER_DASHBOARD", "")
+    assert make(key=KEY).dashboard is None
 
 
 # Keys

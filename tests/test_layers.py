@@ -21,6 +21,7 @@ PACKAGE = "chatter"
 HEIGHTS = {
     "errors": 0,
     "ids": 0,
+    "version": 0,
     "keys": 0,
     "config": 0,
     "wire": 1,

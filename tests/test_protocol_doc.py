@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from chatter import config, ids
-from chatter.core import contact
+from chatter.core import contact, watched
 from chatter.ids import BroadcastID, NetID
-from chatter.wire import frame, gossip, idtable, records, replay, seal
+from chatter.wire import frame, gossip, idtable, records, replay, seal, watching
 from chatter.wire.frame import Sender, encode_body
 from chatter.wire.gossip import Gossip
 
@@ -111,6 +111,31 @@ def test_the_replay_window_is_that_of_the_code() -> None:
     assert f"the last {replay.USABLE_WINDOW:,} counters" in DOCUMENT
     assert f"{contact.CHALLENGES_PER_S} a second" in DOCUMENT
     assert f"`{records.LAST_EPOCH_TO_FOLLOW:016x}`" in DOCUMENT
+
+
+def test_what_is_said_of_watching_is_that_of_the_code() -> None:
+    rows = {int(row[0]): row[2] for row in table_under("Records")}
+
+    assert f"at most {watching.MAX_THIN})" in rows[18]
+    assert f"at most {watching.MAX_PARTS})" in rows[19]
+    assert f"{watching.UPTIME_BITS} bits" in rows[19]
+    assert f"{watching.AGE_BITS} bits" in rows[20]
+    assert f"only for {watched.WATCHED_FOR_S:.0f} s after a" in DOCUMENT
+    assert f"1 to {watching.MAX_TEXT_BYTES} bytes" in DOCUMENT
+
+
+def test_the_hash_of_a_broadcast_is_that_of_the_code() -> None:
+    said = re.search(r"\(epoch XOR seqno \* 0x([0-9a-f]+)\) mod 2\^64", DOCUMENT)
+    assert said is not None
+    rng = random.Random(1)
+    for _ in range(1000):
+        epoch, seqno = rng.getrandbits(64), rng.getrandbits(rng.randint(1, 64))
+        upper = (epoch ^ seqno * int(said[1], 16)) % 2**64 // 2**32
+        zeros = next((bit for bit in range(32) if upper >> bit & 1), 32)
+        broadcast = BroadcastID(NetID("10.0.0.1", 1), epoch, seqno)
+
+        chosen = [thin for thin in range(33) if watched.chosen(broadcast, thin)]
+        assert chosen == list(range(zeros + 1))
 
 
 def test_the_first_key_is_the_one_in_the_text() -> None:

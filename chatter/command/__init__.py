@@ -48,7 +48,8 @@ def chatter() -> None:
         chatter send hello '{"text": "world"}' --key-file chatter.key
 
     Instead of options the environment may say CHATTER_KEY, CHATTER_ADDRESS, CHATTER_PORT,
-    CHATTER_MULTICAST_ADDRESS, CHATTER_MULTICAST_PORT and CHATTER_MULTICAST_TTL; an option wins.
+    CHATTER_MULTICAST_ADDRESS, CHATTER_MULTICAST_PORT and CHATTER_MULTICAST_TTL, for chatter node
+    also CHATTER_DASHBOARD and CHATTER_DASHBOARD_TOKEN; an option wins.
 
     Exit status: 0 done; 1 could not start, or reached nobody; 2 bad options or no key; 3 reached
     some and not all, where that was asked for.

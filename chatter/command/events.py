@@ -25,9 +25,14 @@ def encode_event(event: Event, echo: Mapping[str, Any] | None = None) -> bytes:
     return json.dumps(whole, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 
-def ready(address: NetID) -> Event:
-    """Always the first line: from here on requests are answered."""
-    return {"event": "ready", "address": str(address)}
+def ready(address: NetID, dashboard: str | None = None) -> Event:
+    """Always the first line: from here on requests are answered.
+
+    Args:
+        dashboard: where it is, if one was asked for.
+    """
+    event = {"event": "ready", "address": str(address)}
+    return event if dashboard is None else event | {"dashboard": dashboard}
 
 
 def message(message: Message, time_ns: int) -> Event:

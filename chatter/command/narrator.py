@@ -20,7 +20,7 @@ BACKLOG_EVENTS = 1024
 class Style:
     """How each thing is written, as one line with its newline."""
 
-    ready: Callable[[NetID], bytes]
+    ready: Callable[[NetID, str | None], bytes]
     message: Callable[[Message, int], bytes]
     peer: Callable[[PeerEvent], bytes]
     gap: Callable[[Gap], bytes]
@@ -39,13 +39,13 @@ def _clock() -> str:
 
 
 JSON_LINES = Style(
-    ready=lambda address: events.encode_event(events.ready(address)),
+    ready=lambda address, dashboard: events.encode_event(events.ready(address, dashboard)),
     message=events.encode_message,
     peer=lambda event: events.encode_event(events.peer(event)),
     gap=lambda gap: events.encode_event(events.gap(gap)),
 )
 READABLE = Style(
-    ready=lambda address: _line(readable.ready_line(address, _clock())),
+    ready=lambda address, dashboard: _line(readable.ready_line(address, _clock(), dashboard)),
     message=lambda message, time_ns: _line(readable.message_line(message, _clock())),
     peer=lambda event: _line(readable.peer_line(event, _clock())),
     gap=lambda gap: _line(readable.gap_line(gap, _clock())),
@@ -109,9 +109,13 @@ class Narrator:
         chatter.on_peer(self._keep)
         chatter.on_gap(self._keep)
 
-    def tell_ready(self, address: NetID) -> None:
-        """Write the first line; all else has waited for it."""
-        self._outlet.write(self._style.ready(address))
+    def tell_ready(self, address: NetID, dashboard: str | None = None) -> None:
+        """Write the first line; all else has waited for it.
+
+        Args:
+            dashboard: where it is, if that shall be told.
+        """
+        self._outlet.write(self._style.ready(address, dashboard))
         self._ready.set()
 
     def run(self) -> None:

@@ -8,6 +8,7 @@ import click
 from gevent.event import Event
 from gevent.pool import Group
 
+from chatter import Chatter
 from chatter.command.failures import CouldNotStart
 from chatter.command.inlet import read_chunks
 from chatter.command.logs import log_to_stderr
@@ -18,7 +19,12 @@ from chatter.command.member import (
     running,
 )
 from chatter.command.narrator import JSON_LINES, READABLE, Narrator
-from chatter.command.options import MemberOptions, member_options
+from chatter.command.options import (
+    DashboardOptions,
+    MemberOptions,
+    dashboard_options,
+    member_options,
+)
 from chatter.command.outlet import Outlet
 from chatter.command.sidecar import Sidecar
 
@@ -28,13 +34,14 @@ STDOUT = 1
 
 @click.command()
 @member_options
+@dashboard_options
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="Be a sidecar: events as JSON lines on stdout, requests as JSON lines on stdin.",
 )
-def node(member: MemberOptions, as_json: bool) -> None:
+def node(member: MemberOptions, shown: DashboardOptions, as_json: bool) -> None:
     """Run a node until it is told to leave (SIGTERM, Ctrl-C).
 
     It shows who joins, leaves and fails, and every message it gets.
@@ -42,6 +49,7 @@ def node(member: MemberOptions, as_json: bool) -> None:
     \b
         chatter node --key-file chatter.key
         chatter node --key-file chatter.key --address 10.0.1.7:29999 --join 10.0.0.5:29999
+        chatter node --key-file chatter.key --dashboard localhost:8000
 
     With --json a program of any language takes part through pipes, one JSON object a line:
 
@@ -52,8 +60,9 @@ def node(member: MemberOptions, as_json: bool) -> None:
         {"broadcast":{"tag":"hello","body":42,"confirm":true,"timeout_s":1.5}}
         {"peers":true}   {"stats":true}   {"leave":true}
 
-    The first line out is {"event":"ready","address":"ip:port"}; then come the events message, peer,
-    gap, sent, receipt, peers, stats and error. A ref comes back in what answers the request. With
+    The first line out is {"event":"ready","address":"ip:port"}, with "dashboard":"http://..." where
+    --dashboard is given; then come the events message, peer, gap, sent, receipt, peers, stats and
+    error. A ref comes back in what answers the request. With
     "confirm" a broadcast is answered by sent, and by receipt once all have answered or timeout_s
     are over. The end of the input leaves when the receipts are out, a closed output at once; logs
     go to stderr.
@@ -67,7 +76,7 @@ def node(member: MemberOptions, as_json: bool) -> None:
     leave_on_signals(leaving)
     # For a person, stdout already says who comes and goes.
     log_to_stderr(logging.INFO if as_json else logging.WARNING)
-    config = member.config()
+    config = member.config(**shown.fields())
     chatter = make_chatter(config)
     outlet = Outlet(STDOUT)
     narrator = Narrator(chatter, outlet, JSON_LINES if as_json else READABLE)
@@ -76,7 +85,7 @@ def node(member: MemberOptions, as_json: bool) -> None:
     try:
         with running(chatter) as address:
             helpers.spawn(leave_when_closed, outlet, leaving)
-            narrator.tell_ready(address)
+            narrator.tell_ready(address, _where_shown(chatter, shown, as_json))
             helpers.spawn(narrator.run)
             if as_json:
                 sidecar = Sidecar(chatter, outlet, 2 * config.max_message_bytes)
@@ -86,6 +95,16 @@ def node(member: MemberOptions, as_json: bool) -> None:
             sidecar.finish()
     finally:
         helpers.kill()
+
+
+def _where_shown(chatter: Chatter, shown: DashboardOptions, as_json: bool) -> str | None:
+    """What to say of the dashboard in the first line; None for nothing."""
+    url = chatter.dashboard_url
+    if url is None or (as_json and shown.address is None):
+        return None  # a program that knows nothing of dashboards gets the line that it knows
+    if as_json or chatter.config.dashboard_token is None:
+        return url
+    return f"{url} (the first time with ?token= and the token at its end)"
 
 
 def _stdin() -> Iterator[bytes]:

@@ -15,6 +15,9 @@ from chatter.net.interfaces import default_address
 
 Command = Callable[..., None]
 
+# None would be "not said", and leave it to CHATTER_DASHBOARD.
+NO_DASHBOARD = ""
+
 
 @dataclass(frozen=True, slots=True)
 class MemberOptions:
@@ -28,8 +31,11 @@ class MemberOptions:
     key_file: str | None
     label: str | None
 
-    def config(self) -> Config:
+    def config(self, **others: Any) -> Config:
         """The configuration: these options first, then CHATTER_*, then the defaults.
+
+        Args:
+            others: more fields of Config, for those commands that have options for them.
 
         Raises:
             BadOptions: one of them makes no sense, or the key is no key.
@@ -47,6 +53,7 @@ class MemberOptions:
                 key=keys,
                 label=self.label,
                 leave_on_sigterm=False,  # the command leaves by itself, with status 0
+                **others,
             )
         except ConfigError as error:
             raise BadOptions(str(error)) from None
@@ -135,21 +142,104 @@ def member_options(command: Command) -> Command:
 def visiting_config(options: MemberOptions, *, also_join: tuple[str, ...] = ()) -> Config:
     """The configuration of a short-lived member: any free port, and `also_join` to meet as well.
 
-    A visitor must not sit on CHATTER_PORT: the node that belongs there may be about to start.
+    A visitor must not sit on CHATTER_PORT: the node that belongs there may be about to start. Nor
+    on CHATTER_DASHBOARD, where somebody would look at a node that is gone the next moment.
 
     Raises:
         BadOptions: one of the options makes no sense, or the key is no key.
     """
     joined = [*(options.join or ()), *also_join]
     options = replace(options, join=joined or None)
-    config = options.config()
+    config = options.config(dashboard=NO_DASHBOARD)
     if options.address is not None:
         return config
     if config.address is not None:
         host, _ = bind_address(config.address)
     else:
         host = config.interface or default_address()
-    return replace(options, address=join_address(host, 0)).config()
+    return replace(options, address=join_address(host, 0)).config(dashboard=NO_DASHBOARD)
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardOptions:
+    """What was said of the dashboard; None is "not said", and leaves it to the environment."""
+
+    address: str | None
+    send: bool
+    token_file: str | None
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of Config that were said.
+
+        Raises:
+            BadOptions: the token can't be read.
+        """
+        token = None if self.token_file is None else read_token_file(self.token_file)
+        return {
+            "dashboard": self.address,
+            "dashboard_send": self.send or None,
+            "dashboard_token": token,
+        }
+
+
+DASHBOARD_OPTIONS = (
+    click.option(
+        "--dashboard",
+        metavar="HOST:PORT",
+        help="Show the whole cluster to browsers there; port 0 picks a free one, fd://N is a "
+        "listening socket that was passed on. Any address but one of loopback needs a token. "
+        "Unset: CHATTER_DASHBOARD.",
+    ),
+    click.option(
+        "--dashboard-send",
+        is_flag=True,
+        help="Let who sees the dashboard send test broadcasts from it.",
+    ),
+    click.option(
+        "--dashboard-token-file",
+        metavar="FILE",
+        help="Show the dashboard to those who know the token in FILE. Unset: "
+        "CHATTER_DASHBOARD_TOKEN.",
+    ),
+)
+
+
+def dashboard_options(command: Command) -> Command:
+    """The command with the options above, which come as its argument `shown`."""
+
+    @functools.wraps(command)
+    def collect(
+        *args: Any,
+        dashboard: str | None,
+        dashboard_send: bool,
+        dashboard_token_file: str | None,
+        **others: Any,
+    ) -> None:
+        shown = DashboardOptions(dashboard, dashboard_send, dashboard_token_file)
+        command(*args, shown=shown, **others)
+
+    decorated: Command = collect
+    for option in reversed(DASHBOARD_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def read_token_file(path: str) -> str:
+    """The token in a file, without the white space around it.
+
+    Raises:
+        BadOptions: it can't be read, or there is nothing in it.
+    """
+    try:
+        token = Path(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise BadOptions(f"--dashboard-token-file: {path}: {error.strerror}") from None
+    if not token:
+        raise BadOptions(
+            f"--dashboard-token-file: {path} is empty; "
+            'python -c "import secrets; print(secrets.token_urlsafe())" makes a token'
+        )
+    return token
 
 
 def read_key_file(path: str) -> list[str]:

@@ -41,9 +41,10 @@ def body_text(body: object) -> str:
     return _cut(printable(text[:LONGEST_BODY]), len(text) > LONGEST_BODY)
 
 
-def ready_line(address: NetID, clock: str) -> str:
-    """Where this node listens."""
-    return f"{clock}  ready at {address}"
+def ready_line(address: NetID, clock: str, dashboard: str | None = None) -> str:
+    """Where this node listens, and where its dashboard is."""
+    line = f"{clock}  ready at {address}"
+    return line if dashboard is None else f"{line}, dashboard at {dashboard}"
 
 
 def message_line(message: Message, clock: str) -> str:

@@ -12,6 +12,7 @@ from chatter.core.effects import Effect
 from chatter.core.identity import Identity
 from chatter.core.outbox import UdpQueue
 from chatter.core.peers import PeerDB
+from chatter.core.tags import TagCounts
 from chatter.ids import NetID
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ class Context:
     """Ourselves and whose multicasts we hear, as counted with the last beacon."""
     effects: list[Effect] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    tags: TagCounts = field(default_factory=TagCounts)
+    package: str = ""
+    """The version of our package, for those who watch."""
 
     @property
     def since(self) -> int:

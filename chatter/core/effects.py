@@ -104,6 +104,53 @@ class Settled(NamedTuple):
     outcome: Outcome
 
 
+class NodeFigures(NamedTuple):
+    """While somebody watches: what a node counted, ourselves included; only what changed."""
+
+    address: NetID
+    epoch: int
+    rtt_s: float | None
+    """The round trip to it, 0 for ourselves; None where this answer does not tell."""
+    uptime_s: int
+    package: str
+    """The version of its package."""
+    counters: dict[str, int]
+    tags: dict[str, int]
+    """Deliveries by tag."""
+
+
+class BroadcastPassed(NamedTuple):
+    """While somebody watches: a broadcast came by at a node, or was sent from it."""
+
+    id: BroadcastID
+    at_node: NetID
+    hop: int
+    """1 straight from the origin, 0 at the origin."""
+    sender: NetID
+    multicast: bool
+    at: float
+    """When, by our own clock; it may be off by the way of the answer."""
+    tag: str
+    size: int
+    recipients: int | None
+    """How many it is meant for, as only the origin knows."""
+
+
+class BroadcastSettled(NamedTuple):
+    """While somebody watches: what became of a confirmed broadcast, or a part of that."""
+
+    id: BroadcastID
+    at: float
+    """When it was sent, by our own clock."""
+    tag: str
+    size: int
+    recipients: int
+    outcome: Outcome
+
+
+Watching = NodeFigures | BroadcastPassed | BroadcastSettled
+
+
 class Trouble(NamedTuple):
     """Something an operator can act on."""
 
@@ -120,5 +167,6 @@ Effect = (
     | PeerEvent
     | Gap
     | Settled
+    | Watching
     | Trouble
 )

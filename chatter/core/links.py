@@ -111,6 +111,10 @@ class Links:
         link = self._links.get(netid)
         return 0.0 if link is None else link.answer_s
 
+    def waiting_bytes(self) -> int:
+        """How much waits for all peers together."""
+        return sum(link.outbox.bytes for link in self._links.values())
+
     # What is to go out
 
     def send(self, netid: NetID, record: Record) -> bool:

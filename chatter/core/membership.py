@@ -15,13 +15,13 @@ from typing import NamedTuple
 from chatter.core.channels import MulticastChannels
 from chatter.core.contact import Contacts
 from chatter.core.context import Context
+from chatter.core.datagrams import fits
 from chatter.core.detector import Detector, Verdict
 from chatter.core.effects import PeerEvent
 from chatter.core.links import Links
 from chatter.core.peers import ALIVE, FAILED, LEFT, Peer
 from chatter.core.seeds import Seeds
 from chatter.ids import NetID, epoch_of
-from chatter.wire.frame import encode_body
 from chatter.wire.idtable import sort_netids
 from chatter.wire.records import (
     CHALLENGE_BYTES,
@@ -37,10 +37,9 @@ from chatter.wire.records import (
 BEACONS_PER_S = 50
 OTHERS_IN_BEACON = 4
 
-# A digest stays below the 1,400 bytes that every path takes whole, seal and sender included; an
-# entry costs about 20, more where addresses have nothing in common.
+# A digest is one datagram; an entry costs about 20 bytes, more where addresses have nothing in
+# common.
 OTHERS_IN_DIGEST = 50
-DIGEST_BYTES = 1300
 # ... and a node sends at most this many at a time, 12 KiB a second, so 1,000 nodes know each other.
 # It sends as many when there is news.
 MAX_DIGESTS = 8
@@ -337,7 +336,7 @@ class Membership:
                 _seen(heard[start : start + size], slices == 1)
                 for start in range(0, max(1, len(heard)), max(1, size))
             ]
-            if size <= 1 or all(_fits([part], budget) for part in parts):
+            if size <= 1 or all(fits([part], budget) for part in parts):
                 break
             slices *= 2
         self._slices = len(parts)
@@ -372,12 +371,13 @@ class Membership:
             records: list[Record] = [self._beacon(now), SeenIds(tuple(heard), True)]
             records += self._along(now)
             entries = self._entries(chosen, now)
-            while entries and not _fits([*records, OtherIds(tuple(entries))], DIGEST_BYTES):
+            while entries and not fits([*records, OtherIds(tuple(entries))]):
                 del entries[len(entries) * 3 // 4 :]
             records.append(OtherIds(tuple(entries)))
-            self._send_unicast(peer, records)
+            self.send_unicast(peer, records)
 
-    def _send_unicast(self, peer: Peer, records: list[Record]) -> None:
+    def send_unicast(self, peer: Peer, records: list[Record]) -> None:
+        """Send one datagram's worth of records; by TCP where datagrams do not get through."""
         if self._links.warm(peer.netid) and not peer.udp_heard:
             for record in records:
                 self._links.send(peer.netid, record)
@@ -459,7 +459,3 @@ def _seen(heard: Sequence[tuple[int, NetID]], complete: bool) -> SeenIds:
     for channel, netid in heard:
         by_channel.setdefault(channel, []).append(netid)
     return SeenIds(tuple((channel, tuple(one)) for channel, one in by_channel.items()), complete)
-
-
-def _fits(records: Sequence[Record], budget: int) -> bool:
-    return len(encode_body(records)) <= budget

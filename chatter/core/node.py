@@ -6,7 +6,7 @@ forward, plan. The shell carries out what ``take_effects`` returns, in order, af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chatter.config import Config
@@ -31,6 +31,8 @@ from chatter.core.receiver import Receiver
 from chatter.core.repair import Repair
 from chatter.core.session import Session
 from chatter.core.store import Store
+from chatter.core.watched import Watched
+from chatter.core.watcher import Watcher
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import BroadcastID, NetID, epoch_of, make_life
 from chatter.wire.frame import Sender, encode_body
@@ -57,6 +59,8 @@ class Node:
         rng: for choices that need not be secret.
         channels: the multicast channels that the shell opened.
         buffer: bytes of receive buffer that the operating system granted.
+        gauges: what the shell can tell of itself at the moment, by name; must not switch greenlets.
+        package: the version of our package, for those who watch.
     """
 
     def __init__(
@@ -70,12 +74,16 @@ class Node:
         rng: random.Random,
         channels: Sequence[ChannelSpec] = (),
         buffer: int = 0,
+        gauges: Callable[[], Mapping[str, int]] = dict,
+        package: str = "",
     ) -> None:
         ring = KeyRing(config.secrets, config.label)
         identity = Identity(ring, make_life(unix_ms, random_bytes(10)))
         peers = PeerDB(local)
         context = Context(config, local, identity, peers, rng, random_bytes, UdpQueue(), buffer)
+        context.package = package
         self._context = context
+        self._gauges = gauges
         self._now = 0.0
         self._handlers_full = False
         self._started_at = 0.0
@@ -100,7 +108,9 @@ class Node:
             self._large.asked_about,
             self._accepting,
         )
-        self._receipts = Receipts(context)
+        self._watched = Watched(context, self._membership.send_unicast, self._all_gauges)
+        self._watcher = Watcher(context, self._watched, self._membership.send_unicast)
+        self._receipts = Receipts(context, self._watched.settled)
         self._notices = Notices(
             context, self._channels, self._origins, lambda now: self._repair.highest(now)
         )
@@ -138,6 +148,8 @@ class Node:
             self._repair,
             self._large,
             self._flow,
+            self._watched,
+            self._watcher,
             self._new_life,
         )
         self._seqno = 0
@@ -158,6 +170,11 @@ class Node:
     def epoch(self) -> int:
         """The epoch of our present life."""
         return self._context.identity.epoch
+
+    @property
+    def segment(self) -> NetID:
+        """The segment we see ourselves in, named after its lowest NetID."""
+        return self._membership.segments[0]
 
     @property
     def buffer(self) -> int:
@@ -210,6 +227,14 @@ class Node:
         """Begin to speak."""
         self._now = self._started_at = now
         self._membership.start(now)
+        self._watched.start(now)
+
+    def watch(self, now: float) -> None:
+        """Somebody looks at the cluster: for the next seconds have all nodes tell their figures."""
+        self._now = now
+        self._watcher.watch(now)
+        self._watcher.tick(now)
+        self._flush_udp()
 
     def set_seeds(self, addresses: Sequence[NetID], now: float) -> None:
         """The addresses that ``join`` stands for at the moment."""
@@ -238,6 +263,8 @@ class Node:
         self._links.tick(now)
         self._notices.tick(now)
         self._channels.tick(now)
+        self._watched.tick(now)
+        self._watcher.tick(now)
         self._pay(now)
         self._flush_udp()
 
@@ -253,6 +280,8 @@ class Node:
             self._links.next_wakeup(),
             self._notices.next_wakeup(),
             self._channels.next_wakeup(),
+            self._watched.next_wakeup(),
+            self._watcher.next_wakeup(),
         )
 
     def take_effects(self) -> list[Effect]:
@@ -307,6 +336,8 @@ class Node:
         if confirm_s is not None:
             tally = self._receipts.open(broadcast, targets, confirm_s, now)
             duty = self._duties.open(header_of(gossip), now, tally=tally)
+        if self._watched.active:
+            self._watched.sent(gossip, len(payload), len(targets), now)
         self._forwarder.forward(header_of(gossip), targets, now, duty)
         if duty is not None:
             self._duties.check(duty, now)
@@ -523,6 +554,10 @@ class Node:
         for channel in self._channels:
             if channel.outbox.has_data:  # it may have been the one that was waited for
                 self._context.effects.append(MulticastReady(channel.index))
+
+    def _all_gauges(self) -> dict[str, int]:
+        waiting = self._links.waiting_bytes() + sum(one.outbox.bytes for one in self._channels)
+        return {**self._gauges(), "outbox_bytes": waiting}
 
     def _accepting(self) -> bool:
         """Whether gossips that come now can be taken in, and passed on."""

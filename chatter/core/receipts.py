@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from chatter.core.context import Context
 from chatter.core.effects import Edge, Outcome, Settled
@@ -57,10 +57,19 @@ class Tally:
 
 
 class Receipts:
-    """The confirmed broadcasts of ours that are not settled yet."""
+    """The confirmed broadcasts of ours that are not settled yet.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        tell: told of each that is, besides the effect.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        tell: Callable[[BroadcastID, Outcome], None] = lambda broadcast, outcome: None,
+    ) -> None:
         self._context = context
+        self._tell = tell
         self._open: dict[BroadcastID, Tally] = {}
         self._wakeup = float("inf")
 
@@ -81,7 +90,9 @@ class Receipts:
             if not self._open:
                 self._wakeup = float("inf")
             self._context.counts["receipts_full" if tally.complete else "receipts_partial"] += 1
-            self._context.effects.append(Settled(tally.id, tally.outcome()))
+            outcome = tally.outcome()
+            self._context.effects.append(Settled(tally.id, outcome))
+            self._tell(tally.id, outcome)
 
     def settle_all(self) -> None:
         """Nobody will answer any more."""

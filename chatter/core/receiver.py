@@ -24,6 +24,8 @@ from chatter.core.repair import Repair
 from chatter.core.session import Session
 from chatter.core.store import Store
 from chatter.core.transforms import Transforms
+from chatter.core.watched import Watched
+from chatter.core.watcher import Watcher
 from chatter.errors import FrameError
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.frame import Sender
@@ -33,6 +35,7 @@ from chatter.wire.records import (
     Beacon,
     Chunk,
     Credit,
+    Figures,
     Hello,
     Highest,
     Leave,
@@ -40,12 +43,15 @@ from chatter.wire.records import (
     Probe,
     Record,
     Report,
+    Result,
     SeenIds,
     SessionCredit,
     Took,
+    Traces,
     Want,
     WantChunks,
     WantNumbers,
+    Watch,
 )
 
 Parent = tuple[Session, int]
@@ -73,6 +79,8 @@ class Receiver:
         repair: Repair,
         large: Large,
         flow: ReceivingFlow,
+        watched: Watched,
+        watcher: Watcher,
         new_life: Callable[[int], None],
     ) -> None:
         self._context = context
@@ -89,6 +97,8 @@ class Receiver:
         self._repair = repair
         self._large = large
         self._flow = flow
+        self._watched = watched
+        self._watcher = watcher
         self._new_life = new_life
         self._transforms = Transforms()
         self._held: dict[BroadcastID, list[Duty]] = {}
@@ -230,6 +240,7 @@ class Receiver:
     def _dispatch(self, life: OriginLife, deliver: Deliver, now: float) -> None:
         gossip = deliver.gossip
         effects = self._context.effects
+        self._watched.delivered(deliver, now)
         handler = self._handlers.dispatcher(gossip.tag)
         if handler is not None and handler.ordered:
             if gossip.after > life.numbers.top:
@@ -443,6 +454,14 @@ class Receiver:
             self._context.peers.note_seen_ids(netid, heard, record.complete, now)
         elif isinstance(record, OtherIds):
             self._membership.note_others(netid, record.entries, now)
+        elif isinstance(record, Watch):
+            self._watched.asked(peer, record, now)
+        elif isinstance(record, Figures):
+            self._watcher.figures(peer, record, now)
+        elif isinstance(record, Traces):
+            self._watcher.traces(peer, record, now)
+        elif isinstance(record, Result):
+            self._watcher.result(peer, record, now)
         elif isinstance(record, Leave):
             self._membership.left(netid, peer.life, now)
         elif isinstance(record, Hello):

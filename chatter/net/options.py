@@ -21,6 +21,10 @@ LINUX = sys.platform == "linux"
 _IP_MULTICAST_ALL = 49
 _IPV6_MULTICAST_ALL = 29
 
+# asm-generic/socket.h and linux/sock_diag.h: an array of 32 bit numbers, of which one counts drops.
+_SO_MEMINFO = 55
+_MEMINFO_DROPS = 8
+
 # A burst from many nodes arrives faster than a busy greenlet gets its turn; the kernel keeps it.
 WANTED_BUFFER_BYTES = 4 << 20
 
@@ -125,6 +129,18 @@ def _hear_only(receiver: socket.socket, interface: Interface) -> None:
     if LINUX:
         with contextlib.suppress(PermissionError):  # before Linux 5.7 only root may
             receiver.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
+
+
+def kernel_drops(udp: socket.socket) -> int:
+    """Datagrams that the system threw away because this socket's buffer was full; 0 where it does
+    not tell."""
+    if not LINUX:
+        return 0
+    try:
+        told = udp.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4 * (_MEMINFO_DROPS + 1))
+    except OSError:
+        return 0  # before Linux 4.12
+    return int.from_bytes(told[4 * _MEMINFO_DROPS :], sys.byteorder)
 
 
 def grow_buffer(udp: socket.socket, option: int) -> int:

@@ -23,16 +23,20 @@ from gevent.pool import Group
 from chatter.config import Config, bind_address
 from chatter.core.channels import ChannelSpec
 from chatter.core.effects import (
+    BroadcastPassed,
+    BroadcastSettled,
     Connect,
     Deliver,
     Disconnect,
     Gap,
     MulticastReady,
+    NodeFigures,
     PeerEvent,
     SessionReady,
     Settled,
     Trouble,
     UdpReady,
+    Watching,
 )
 from chatter.core.handlers import SerializerDB
 from chatter.core.node import Node
@@ -44,7 +48,7 @@ from chatter.net.dispatch import Dispatch
 from chatter.net.interfaces import Interface, default_address, interface_of
 from chatter.net.listener import run_listener
 from chatter.net.multicast import MulticastPort
-from chatter.net.options import WANTED_BUFFER_BYTES
+from chatter.net.options import WANTED_BUFFER_BYTES, kernel_drops
 from chatter.net.peer import run_peer
 from chatter.net.receipt import Receipt
 from chatter.net.seeds import run_seeds
@@ -71,15 +75,18 @@ class Runtime:
     """The shell around one core.
 
     Args:
-        tell: called with each PeerEvent and Gap, from a greenlet that must not wait.
+        tell: called with each PeerEvent, Gap and what those who watch are told, from a greenlet
+            that must not wait.
+        package: the version of the package.
     """
 
     def __init__(
         self,
         config: Config,
         handlers: SerializerDB,
-        tell: Callable[[PeerEvent | Gap], None],
+        tell: Callable[[PeerEvent | Gap | Watching], None],
         logger: logging.Logger,
+        package: str,
     ) -> None:
         self.config = config
         self.handlers = handlers
@@ -97,6 +104,7 @@ class Runtime:
         """Those that are not settled yet and that somebody still holds."""
         self.pid = os.getpid()
         self._tell = tell
+        self._package = package
         self._greenlets = Group()
         self._ports: list[MulticastPort] = []
         self._alarm = Event()
@@ -245,11 +253,16 @@ class Runtime:
 
     def stats(self) -> dict[str, int]:
         """The counters, and how much waits."""
-        counters = dict(self.node.counts)
-        counters["handler_queue"] = self._dispatch.queued
-        counters["connections"] = len(self.connections)
-        counters["receive_buffer_bytes"] = self.node.buffer
-        return counters
+        return {**self.node.counts, **self.gauges()}
+
+    def gauges(self) -> dict[str, int]:
+        """How much waits, and what the system counts for us. Never switches greenlets."""
+        return {
+            "handler_queue": self._dispatch.queued,
+            "connections": len(self.connections),
+            "receive_buffer_bytes": self.node.buffer,
+            "kernel_drops": sum(kernel_drops(sock) for sock in self._udp_receivers()),
+        }
 
     def carry_out(self) -> None:
         """Do what the core asked for since the last call. Never waits."""
@@ -270,7 +283,9 @@ class Runtime:
                 connection = self.connections.get(effect.session)
                 if connection is not None:
                     connection.end()
-            elif isinstance(effect, (PeerEvent, Gap)):
+            elif isinstance(
+                effect, (PeerEvent, Gap, NodeFigures, BroadcastPassed, BroadcastSettled)
+            ):
                 self._tell(effect)
             elif isinstance(effect, Settled):
                 receipt = self.receipts.pop(effect.id, None)
@@ -418,6 +433,8 @@ class Runtime:
                 for group, interface, pair in opened
             ],
             buffer=min((pair.granted_receive_bytes for _, _, pair in opened), default=0),
+            gauges=self.gauges,
+            package=self._package,
         )
 
     def _sockets(self) -> list[socket.socket]:
@@ -425,6 +442,9 @@ class Runtime:
         for port in self._ports:
             mine += port.sockets
         return mine + [connection.socket for connection in self.connections.values()]
+
+    def _udp_receivers(self) -> list[socket.socket]:
+        return [self._endpoint.udp, *(port.sockets[0] for port in self._ports)]
 
     def _close_sockets(self) -> None:
         for sock in self._sockets():

@@ -1,6 +1,6 @@
 """Service: a node with its life cycle, its handlers and its callbacks, on gevent.
 
-``chatter.Chatter``, the object that users hold, is this and what its settings ask for above ``net``.
+``chatter.Chatter``, the object that users hold, is this and what its settings ask for above `net`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from gevent.event import Event
 from gevent.monkey import is_module_patched
 
 from chatter.config import Config
-from chatter.core.effects import Gap, PeerEvent
+from chatter.core.effects import (
+    BroadcastPassed,
+    BroadcastSettled,
+    Gap,
+    NodeFigures,
+    PeerEvent,
+    Watching,
+)
 from chatter.core.handlers import TABLE_BYTES, SerializerDB, codec_handler, encode_message
 from chatter.core.membership import Summary
 from chatter.errors import Closed, ConfigError, MessageTooLarge, QueueFull
@@ -29,6 +36,7 @@ from chatter.net import fork, terminate
 from chatter.net.arguments import check_recipients, check_tag, check_timeout, known_fields
 from chatter.net.receipt import Receipt
 from chatter.net.runtime import Runtime
+from chatter.version import __version__
 from chatter.wire.seal import MAX_FRAME_BYTES
 
 # What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
@@ -42,6 +50,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Told = TypeVar("Told", PeerEvent, Gap)
 PeerCallback = Callable[[PeerEvent], Any]
 GapCallback = Callable[[Gap], Any]
+Observed = PeerEvent | Gap | Watching
 
 # Events that wait for slow callbacks; a cluster of thousands joins in one go.
 MAX_EVENTS = 65536
@@ -74,6 +83,7 @@ class Service:
         self._logger = logger or logging.getLogger("chatter")
         self._peer_callbacks: list[PeerCallback] = []
         self._gap_callbacks: list[GapCallback] = []
+        self._observers: list[Callable[[Observed], None]] = []
         self._events: deque[PeerEvent | Gap] = deque(maxlen=MAX_EVENTS)
         self._warned_gap_at = float("-inf")
         self._told = Event()
@@ -100,7 +110,7 @@ class Service:
                 " other imports"
             )
         self._events.clear()
-        runtime = Runtime(self.config, self.handlers, self._tell, self._logger)
+        runtime = Runtime(self.config, self.handlers, self._tell, self._logger, __version__)
         runtime.start()
         self._runtime = runtime
         fork.watch(runtime)
@@ -168,6 +178,17 @@ class Service:
     def local_netid(self) -> NetID:
         """The address others reach us at. Raises Closed unless the node is running."""
         return self._running().node.local
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the node's present life. Raises Closed unless the node is running."""
+        return self._running().node.epoch
+
+    @property
+    def segment(self) -> NetID:
+        """The segment it sees itself in, named after its lowest NetID. Raises Closed unless the
+        node is running."""
+        return self._running().node.segment
 
     # Broadcasting
 
@@ -355,6 +376,39 @@ class Service:
     def _closing(self) -> None:
         """The node is about to stop: end what ran beside it. Must not raise, nor wait for long."""
 
+    # Watching the cluster
+
+    def observe(self, observer: Callable[[Observed], None]) -> Callable[[], None]:
+        """Have ``observer`` told of each event of the node, at once.
+
+        For dashboards and the like. It is called in the middle of the node's work: it must not
+        wait, raise, or call the node. Besides peers and gaps it is told what `watch` brings.
+
+        Returns:
+            The call that ends it.
+        """
+        self._observers.append(observer)
+
+        def end() -> None:
+            if observer in self._observers:
+                self._observers.remove(observer)
+
+        return end
+
+    def watch(self) -> None:
+        """For the next seconds have all nodes tell their figures and where broadcasts come by.
+
+        Costs each node a datagram or two a second; call it again, once a second, while it is of
+        use. The answers go to who observes.
+        """
+        runtime = self._running()
+
+        def ask() -> None:
+            runtime.node.watch(time.monotonic())
+            runtime.carry_out()
+
+        runtime.calls.run(ask)
+
     # Details
 
     def _running(self) -> Runtime:
@@ -368,7 +422,11 @@ class Service:
             )
         return runtime
 
-    def _tell(self, event: PeerEvent | Gap) -> None:
+    def _tell(self, event: Observed) -> None:
+        for observer in tuple(self._observers):
+            observer(event)
+        if isinstance(event, (NodeFigures, BroadcastPassed, BroadcastSettled)):
+            return
         if isinstance(event, Gap):
             self._warn_of(event)
         else:

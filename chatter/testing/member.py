@@ -14,18 +14,22 @@ from typing import Any, NamedTuple
 from chatter.config import Config
 from chatter.core.channels import ChannelSpec
 from chatter.core.effects import (
+    BroadcastPassed,
+    BroadcastSettled,
     Connect,
     Deliver,
     Disconnect,
     Effect,
     Gap,
     MulticastReady,
+    NodeFigures,
     Outcome,
     PeerEvent,
     SessionReady,
     Settled,
     Trouble,
     UdpReady,
+    Watching,
 )
 from chatter.core.handlers import (
     TABLE_BYTES,
@@ -105,6 +109,8 @@ class Member:
         """What it was told it will not get, in all its lives, in order."""
         self.events: list[PeerEvent] = []
         """What its core told of its peers, in all its lives, in order."""
+        self.watched: list[Watching] = []
+        """What it was told while it watched the cluster, in order."""
         self.troubles: list[str] = []
         """What it would have warned its operator of."""
         self.undispatched = 0
@@ -286,6 +292,11 @@ class Member:
         self._carry_out()
         return sent, len(targets)
 
+    def watch(self) -> None:
+        """For the next seconds have all nodes tell their figures; ``watched`` has what they say."""
+        self.node.watch(self._clock.now)
+        self._carry_out()
+
     def handler_takes(self, tag: str, seconds: float) -> None:
         """Let the handler of a tag take so long until it is done."""
         self._takes_s[tag] = seconds
@@ -374,6 +385,8 @@ class Member:
                 self.receipts[broadcast] = outcome
             case Gap():
                 self.gaps.append(effect)
+            case NodeFigures() | BroadcastPassed() | BroadcastSettled():
+                self.watched.append(effect)
             case Trouble(message):
                 self.troubles.append(message)
 

@@ -75,31 +75,50 @@ class Report(NamedTuple):
     groups: tuple[Served, ...]
 
     def netids(self) -> Sequence[NetID]:
-        return [netid for group in self.groups for netid in (group.server, *group.recipients)]
+        return netids_of(self.groups)
 
     def encode(self, index: Mapping[NetID, int]) -> bytes:
-        parts = [encode_varint(self.index), encode_varint(len(self.groups))]
-        for server, hop, multicast, recipients, ms in self.groups:
-            # The runs name the recipients in the order of the table, so the times follow it too.
-            ms_of = {index[netid]: taken for netid, taken in zip(recipients, ms, strict=True)}
-            parts.append(encode_varint(index[server]))
-            parts.append(bytes((_MULTICAST if multicast else 0,)))
-            parts += (encode_varint(hop), encode_indices(ms_of))
-            parts += [encode_varint(ms_of[position]) for position in sorted(ms_of)]
-        return b"".join(parts)
+        return encode_varint(self.index) + encode_groups(self.groups, index)
 
     @classmethod
     def decode(cls, cursor: Cursor, table: Sequence[NetID]) -> Report:
-        index = cursor.varint()
-        return cls(index, tuple(_decode_served(cursor, table) for _ in range(decode_count(cursor))))
+        return cls(cursor.varint(), decode_groups(cursor, table))
 
     def size_bound(self) -> int:
-        # Each recipient: its NetID and at most five bytes of milliseconds.
-        return (
-            VARINT_BOUND
-            + 4
-            + sum(NETID_BOUND + 6 + (NETID_BOUND + 5) * len(one.recipients) for one in self.groups)
-        )
+        return VARINT_BOUND + groups_bound(self.groups)
+
+
+def netids_of(groups: Sequence[Served]) -> list[NetID]:
+    """What these groups need in the NetID table."""
+    return [netid for group in groups for netid in (group.server, *group.recipients)]
+
+
+def encode_groups(groups: Sequence[Served], index: Mapping[NetID, int]) -> bytes:
+    """The groups of a report behind their count."""
+    parts = [encode_varint(len(groups))]
+    for server, hop, multicast, recipients, ms in groups:
+        # The runs name the recipients in the order of the table, so the times follow it too.
+        ms_of = {index[netid]: taken for netid, taken in zip(recipients, ms, strict=True)}
+        parts.append(encode_varint(index[server]))
+        parts.append(bytes((_MULTICAST if multicast else 0,)))
+        parts += (encode_varint(hop), encode_indices(ms_of))
+        parts += [encode_varint(ms_of[position]) for position in sorted(ms_of)]
+    return b"".join(parts)
+
+
+def decode_groups(cursor: Cursor, table: Sequence[NetID]) -> tuple[Served, ...]:
+    """The groups at the cursor.
+
+    Raises:
+        FrameError: whatever is wrong with the bytes.
+    """
+    return tuple(_decode_served(cursor, table) for _ in range(decode_count(cursor)))
+
+
+def groups_bound(groups: Sequence[Served]) -> int:
+    """What these groups add to a frame at most."""
+    # Each recipient: its NetID and at most five bytes of milliseconds.
+    return 4 + sum(NETID_BOUND + 6 + (NETID_BOUND + 5) * len(one.recipients) for one in groups)
 
 
 def _decode_served(cursor: Cursor, table: Sequence[NetID]) -> Served:

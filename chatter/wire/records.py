@@ -9,6 +9,7 @@ skipped, so versions can mix::
     6 probe, 7 want, 9 highest, 10 want numbers, 15 took                  repair.py
     11 chunk, 12 want chunks                                              chunks.py
     13 ack, 14 report, 16 credit, 17 session credit                       answers.py
+    18 watch, 19 figures, 20 traces, 21 result                            watching.py
 """
 
 from __future__ import annotations
@@ -33,18 +34,22 @@ from chatter.wire.cursor import Cursor
 from chatter.wire.gossip import Gossip
 from chatter.wire.repair import Highest, Probe, Took, Top, Want, WantNumbers
 from chatter.wire.varint import encode_varint
+from chatter.wire.watching import MAX_AGE_US, MAX_THIN, Figures, Result, Trace, Traces, Watch
 
 __all__ = [
     "CARRIERS",
     "CHALLENGE_BYTES",
     "CHUNK_BOUND",
     "LAST_EPOCH_TO_FOLLOW",
+    "MAX_AGE_US",
+    "MAX_THIN",
     "OTHER_ID_BOUND",
     "TYPE_BYTES",
     "Ack",
     "Beacon",
     "Chunk",
     "Credit",
+    "Figures",
     "Gossip",
     "Grant",
     "Hello",
@@ -55,14 +60,18 @@ __all__ = [
     "Probe",
     "Record",
     "Report",
+    "Result",
     "SeenIds",
     "Served",
     "SessionCredit",
     "Took",
     "Top",
+    "Trace",
+    "Traces",
     "Want",
     "WantChunks",
     "WantNumbers",
+    "Watch",
     "decode_record",
     "type_of",
 ]
@@ -85,6 +94,10 @@ Record = (
     | Took
     | Credit
     | SessionCredit
+    | Watch
+    | Figures
+    | Traces
+    | Result
 )
 
 # In the order of their numbers, from 1.
@@ -106,6 +119,10 @@ _TYPES: tuple[type[Record], ...] = (
     Took,
     Credit,
     SessionCredit,
+    Watch,
+    Figures,
+    Traces,
+    Result,
 )
 _NUMBER_OF = {kind: number for number, kind in enumerate(_TYPES, 1)}
 _DECODER_OF: dict[int, Callable[[Cursor, Sequence[NetID]], Record]] = {

@@ -35,6 +35,10 @@ RECORD_TYPES = {
     "took": 15,
     "credit": 16,
     "session credit": 17,
+    "watch": 18,
+    "figures": 19,
+    "traces": 20,
+    "result": 21,
 }
 CHANNELS = {"multicast": 1, "udp": 2, "tcp hello": 3, "tcp": 4}
 CODECS = {"json": 0, "bytes": 1, "own": 2}
@@ -119,11 +123,19 @@ def netids_of(record: dict[str, Any]) -> list[str]:
     if kind in ("want numbers", "chunk", "want chunks"):
         return [record["origin"]]
     if kind == "report":
-        groups = record["groups"]
-        return [netid for one in groups for netid in [one["server"], *one["recipients"]]]
+        return _netids_of_groups(record)
     if kind == "credit":
         return [one["sender"] for one in record["entries"]]
+    if kind == "traces":
+        return [netid for one in record["entries"] for netid in (one["origin"], one["sender"])]
+    if kind == "result":
+        return [record["origin"], *record["missing"], *_netids_of_groups(record)]
     return []
+
+
+def _netids_of_groups(record: dict[str, Any]) -> list[str]:
+    groups = record["groups"]
+    return [netid for one in groups for netid in [one["server"], *one["recipients"]]]
 
 
 def record_bytes(record: dict[str, Any], order: Sequence[str]) -> bytes:
@@ -154,6 +166,8 @@ def record_bytes(record: dict[str, Any], order: Sequence[str]) -> bytes:
         return _answer(record, order)
     if kind in ("credit", "session credit"):
         return _credit(record, order)
+    if kind in ("watch", "figures", "traces", "result"):
+        return _watching(record, order)
     assert kind == "leave"
     return b""
 
@@ -182,7 +196,11 @@ def _numbers(record: dict[str, Any], order: Sequence[str]) -> bytes:
 def _answer(record: dict[str, Any], order: Sequence[str]) -> bytes:
     if record["kind"] == "ack":
         return leb128(record["taken"]) + ranges(record["done"])
-    out = leb128(record["index"]) + leb128(len(record["groups"]))
+    return leb128(record["index"]) + _groups(record, order)
+
+
+def _groups(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    out = leb128(len(record["groups"]))
     for one in record["groups"]:
         out += leb128(order.index(one["server"])) + bytes([one["multicast"]]) + leb128(one["hop"])
         out += runs(order.index(netid) for netid in one["recipients"])
@@ -197,6 +215,42 @@ def _credit(record: dict[str, Any], order: Sequence[str]) -> bytes:
     for one in record["entries"]:
         out += leb128(order.index(one["sender"])) + leb128(one["channel"]) + leb128(one["limit"])
     return out
+
+
+def _watching(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    if record["kind"] == "watch":
+        return leb128(record["question"]) + leb128(record["known"]) + bytes([record["thin"]])
+    if record["kind"] == "figures":
+        return _figures(record)
+    if record["kind"] == "result":
+        out = _id(record, order) + leb128(record["age_us"]) + _text(record["tag"])
+        out += leb128(record["size"]) + leb128(record["recipients"])
+        out += runs(order.index(netid) for netid in record["missing"])
+        return out + _groups(record, order)
+    out = leb128(len(record["entries"]))
+    for one in record["entries"]:
+        out += _id(one, order) + leb128(one["hop"])
+        if one["hop"] == 0:
+            out += leb128(one["recipients"])
+        else:
+            out += leb128(order.index(one["sender"])) + bytes([one["multicast"]])
+        out += leb128(one["age_us"]) + _text(one["tag"]) + leb128(one["size"])
+    return out
+
+
+def _figures(record: dict[str, Any]) -> bytes:
+    out = leb128(record["question"]) + leb128(record["version"])
+    out += leb128(record["part"]) + leb128(record["parts"])
+    out += leb128(record["uptime_s"]) + _text(record["package"])
+    for named in (record["counters"], record["tags"]):
+        out += leb128(len(named))
+        out += b"".join(_text(name) + leb128(value) for name, value in named)
+    return out
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return leb128(len(data)) + data
 
 
 def _hello(record: dict[str, Any]) -> bytes:
@@ -225,8 +279,7 @@ def _gossip(record: dict[str, Any], order: Sequence[str]) -> bytes:
     out += (leb128(left) if left else b"") + (leb128(after) if after else b"")
     out += leb128(record["hop"])
     out += runs(order.index(netid) for netid in record["distribution"])
-    tag: bytes = record["tag"].encode()
-    return out + leb128(len(tag)) + tag + bytes.fromhex(record["payload"])
+    return out + _text(record["tag"]) + bytes.fromhex(record["payload"])
 
 
 def _other_ids(record: dict[str, Any], order: Sequence[str]) -> bytes:

@@ -102,10 +102,35 @@ def _id(origin: str, epoch: int, seqno: int) -> dict[str, Any]:
     return {"origin": origin, "epoch": epoch, "seqno": seqno}
 
 
+def _trace(broadcast: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A broadcast that came straight from its origin by TCP, with these fields changed."""
+    came = {
+        "hop": 1,
+        "sender": broadcast["origin"],
+        "multicast": False,
+        "age_us": 0,
+        "tag": "hello",
+        "size": 18,
+        "recipients": 0,
+    }
+    return broadcast | came | changes
+
+
 SEEN = {
     "kind": "seen ids",
     "heard": [{"channel": 0, "netids": NEIGHBOURS[1:]}, {"channel": 3, "netids": [B]}],
     "complete": True,
+}
+FIGURES: dict[str, Any] = {
+    "kind": "figures",
+    "question": 7,
+    "version": 301,
+    "part": 0,
+    "parts": 1,
+    "uptime_s": 3600,
+    "package": "0.1.0",
+    "counters": [["broadcasts", 300], ["frames_sent", 5]],
+    "tags": [["hello", 12]],
 }
 RECORDS: dict[str, dict[str, Any]] = {
     "hello that asks": hello(RANDOM_A, None),
@@ -213,6 +238,86 @@ RECORDS: dict[str, dict[str, Any]] = {
         ],
     },
     "session credit": {"kind": "session credit", "limit": 1048576},
+    "watch": {"kind": "watch", "question": 7, "known": 300, "thin": 5},
+    "watch for the first time": {"kind": "watch", "question": 1, "known": 0, "thin": 0},
+    "watch at the ends": {
+        "kind": "watch",
+        "question": 2**64 - 1,
+        "known": 2**64 - 1,
+        "thin": 32,
+    },
+    "figures": FIGURES,
+    "figures of nothing new": FIGURES
+    | {"uptime_s": 0, "package": "", "counters": [], "tags": [], "question": 0},
+    "figures, the last part": FIGURES
+    | {
+        "question": 2**64 - 1,
+        "version": 2**64 - 1,
+        "part": 255,
+        "parts": 256,
+        "uptime_s": 2**32 - 1,
+        "package": "1" * 255,
+        "counters": [["größe/→", 0], ["x" * 255, 2**64 - 1]],
+        "tags": [["größe/→", 2**64 - 1]],
+    },
+    "traces": {
+        "kind": "traces",
+        "entries": [
+            _trace(_id(A, EPOCH_A, 1), hop=0, age_us=250000, recipients=300),
+            _trace(_id(B, EPOCH_B, 300), age_us=20),
+            _trace(_id(B, EPOCH_B, 301), hop=2, sender=V6[0], multicast=True, size=0),
+        ],
+    },
+    "traces of nothing": {"kind": "traces", "entries": []},
+    "traces at the ends": {
+        "kind": "traces",
+        "entries": [
+            _trace(
+                _id(V6[1], 2**64 - 1, 2**64 - 1),
+                hop=hop,
+                age_us=2**32 - 1,
+                tag="x" * 255,
+                size=2**32,
+                recipients=0 if hop else 2**64 - 1,
+            )
+            for hop in (0, 64)
+        ],
+    },
+    "result": _id(A, EPOCH_A, 2)
+    | {
+        "kind": "result",
+        "age_us": 250000,
+        "tag": "hello",
+        "size": 18,
+        "recipients": 4,
+        "missing": [B],
+        "groups": [
+            {
+                "server": A,
+                "hop": 1,
+                "multicast": True,
+                "recipients": NEIGHBOURS[2:],
+                "ms": [1, 130],
+            },
+            {
+                "server": NEIGHBOURS[2],
+                "hop": 2,
+                "multicast": False,
+                "recipients": [V6[0]],
+                "ms": [2**32 - 1],
+            },
+        ],
+    },
+    "result of nobody": _id(V6[1], 2**64 - 1, 2**64 - 1)
+    | {
+        "kind": "result",
+        "age_us": 2**32 - 1,
+        "tag": "größe/→",
+        "size": 2**32,
+        "recipients": 2**64 - 1,
+        "missing": [],
+        "groups": [],
+    },
 }
 
 BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {

@@ -33,6 +33,9 @@ def test_ready() -> None:
         b'{"event":"ready","address":"127.0.0.1:4001"}\n'
     )
     assert events.ready(FAR)["address"] == "[2001:db8::1]:4003"
+    assert events.encode_event(events.ready(HERE, "http://localhost:8000/")) == (
+        b'{"event":"ready","address":"127.0.0.1:4001","dashboard":"http://localhost:8000/"}\n'
+    )
 
 
 def test_a_message_has_every_field_of_the_contract() -> None:

@@ -10,7 +10,13 @@ from click.testing import CliRunner, Result
 
 from chatter import Config, generate_key
 from chatter.command.failures import BadOptions
-from chatter.command.options import MemberOptions, member_options, visiting_config
+from chatter.command.options import (
+    DashboardOptions,
+    MemberOptions,
+    dashboard_options,
+    member_options,
+    visiting_config,
+)
 
 NOTHING = MemberOptions(
     address=None,
@@ -26,6 +32,8 @@ NOTHING = MemberOptions(
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ADDRESS", "PORT", "MULTICAST_ADDRESS", "MULTICAST_PORT", "MULTICAST_TTL"):
+        monkeypatch.delenv(f"CHATTER_{name}", raising=False)
+    for name in ("DASHBOARD", "DASHBOARD_TOKEN"):
         monkeypatch.delenv(f"CHATTER_{name}", raising=False)
     monkeypatch.setenv("CHATTER_KEY", generate_key())
 
@@ -126,3 +134,72 @@ def test_a_visitor_joins_those_it_wants_to_tell() -> None:
         "a.example:1",
         "127.0.0.1:9",
     )
+
+
+# The dashboard
+
+TOKEN = "0123456789abcdef"
+
+
+def parse_shown(*arguments: str) -> tuple[Result, list[Config]]:
+    made: list[Config] = []
+
+    @click.command()
+    @member_options
+    @dashboard_options
+    def command(member: MemberOptions, shown: DashboardOptions) -> None:
+        made.append(member.config(**shown.fields()))
+
+    return CliRunner().invoke(command, arguments), made
+
+
+def test_a_dashboard_that_was_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(f"{TOKEN}\n")
+    _, [config] = parse_shown(
+        *("--dashboard", "0.0.0.0:8000", "--dashboard-send", "--dashboard-token-file", str(path))
+    )
+    assert config.dashboard == "0.0.0.0:8000"
+    assert config.dashboard_token == TOKEN
+    assert config.dashboard_send
+
+
+def test_what_was_not_said_of_it_is_left_to_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, [config] = parse_shown()
+    assert (config.dashboard, config.dashboard_send) == (None, False)
+    monkeypatch.setenv("CHATTER_DASHBOARD", "127.0.0.1:8000")
+    monkeypatch.setenv("CHATTER_DASHBOARD_TOKEN", TOKEN)
+    _, [config] = parse_shown("--dashboard-send")
+    assert (config.dashboard, config.dashboard_token) == ("127.0.0.1:8000", TOKEN)
+    assert config.dashboard_send
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--dashboard", "nonsense"), "dashboard: "),
+        (("--dashboard", "0.0.0.0:80"), "dashboard_token"),
+        (("--dashboard-token-file", "/nowhere/token"), "No such file"),
+        (("--dashboard-token-file", "empty"), "empty; python -c"),
+        (("--dashboard-token-file", "short"), "dashboard_token: 16 to"),
+    ],
+)
+def test_a_dashboard_that_cannot_be(
+    arguments: tuple[str, ...], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty").write_text(" \n")
+    Path("short").write_text("x")
+    result, made = parse_shown(*arguments)
+    assert result.exit_code == 2
+    assert reason in result.output
+    assert not made
+
+
+def test_a_visitor_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHATTER_DASHBOARD", "0.0.0.0:8000")  # without a token, even
+    assert visiting_config(NOTHING).dashboard is None
+    _, [member] = parse("--address", "127.0.0.1:5")
+    assert visiting_config(member).dashboard is None

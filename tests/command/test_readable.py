@@ -20,6 +20,12 @@ from tests.command.samples import (
 )
 
 
+def test_where_a_node_and_its_dashboard_are() -> None:
+    assert readable.ready_line(HERE, "12:00:00") == "12:00:00  ready at 127.0.0.1:4001"
+    line = readable.ready_line(HERE, "12:00:00", "http://localhost:8000/")
+    assert line == "12:00:00  ready at 127.0.0.1:4001, dashboard at http://localhost:8000/"
+
+
 def test_a_message_straight_from_its_origin() -> None:
     line = readable.message_line(make_message({"text": "wörld"}), "12:00:00")
     assert line == '12:00:00  hello from 127.0.0.1:4001 #3 (tcp): {"text": "wörld"}'

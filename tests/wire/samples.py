@@ -1,8 +1,11 @@
-"""Vectors as values of the package, and what hypothesis draws: NetIDs, records, whole bodies."""
+"""Vectors as values, what hypothesis draws (NetIDs, records, bodies), and a bound on memory."""
 
 from __future__ import annotations
 
 import json
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,13 @@ from chatter.wire.gossip import CODECS, MAX_HOPS, MAX_SIZE_BITS, MS_BITS, Gossip
 from chatter.wire.ranges import Ranges
 from chatter.wire.records import (
     LAST_EPOCH_TO_FOLLOW,
+    MAX_AGE_US,
+    MAX_THIN,
     Ack,
     Beacon,
     Chunk,
     Credit,
+    Figures,
     Grant,
     Hello,
     Highest,
@@ -28,15 +34,20 @@ from chatter.wire.records import (
     Probe,
     Record,
     Report,
+    Result,
     SeenIds,
     Served,
     SessionCredit,
     Took,
     Top,
+    Trace,
+    Traces,
     Want,
     WantChunks,
     WantNumbers,
+    Watch,
 )
+from chatter.wire.watching import MAX_PARTS, UPTIME_BITS
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 
@@ -51,6 +62,18 @@ def vectors(file: str, section: str) -> list[dict[str, Any]]:
         section
     ]
     return entries
+
+
+@contextmanager
+def at_most(limit: int) -> Iterator[None]:
+    """Fails if more memory than this is taken at any time."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < limit
 
 
 def name_of(vector: object) -> str | None:
@@ -131,6 +154,31 @@ def record_from(given: dict[str, Any]) -> Record:
             return Credit(tuple(_grant(one) for one in given["entries"]))
         case "session credit":
             return SessionCredit(given["limit"])
+        case "watch":
+            return Watch(given["question"], given["known"], given["thin"])
+        case "figures":
+            return Figures(
+                given["question"],
+                given["version"],
+                given["part"],
+                given["parts"],
+                given["uptime_s"],
+                given["package"],
+                tuple((name, value) for name, value in given["counters"]),
+                tuple((name, value) for name, value in given["tags"]),
+            )
+        case "traces":
+            return Traces(tuple(_trace(one) for one in given["entries"]))
+        case "result":
+            return Result(
+                _id(given),
+                given["age_us"],
+                given["tag"],
+                given["size"],
+                given["recipients"],
+                netids(given["missing"]),
+                tuple(_served(one) for one in given["groups"]),
+            )
     raise ValueError(given["kind"])
 
 
@@ -173,6 +221,19 @@ def _served(given: dict[str, Any]) -> Served:
 
 def _grant(given: dict[str, Any]) -> Grant:
     return Grant(NetID.parse(given["sender"]), given["channel"], given["limit"])
+
+
+def _trace(given: dict[str, Any]) -> Trace:
+    return Trace(
+        _id(given),
+        given["hop"],
+        NetID.parse(given["sender"]),
+        given["multicast"],
+        given["age_us"],
+        given["tag"],
+        given["size"],
+        given["recipients"],
+    )
 
 
 ports = st.integers(1, 65535)
@@ -281,7 +342,46 @@ offsets = st.integers(0, 2**MAX_SIZE_BITS - 1)
 chunks = st.builds(_chunk, ids, offsets, st.binary(min_size=1, max_size=300), st.booleans())
 tops = st.builds(Top, any_netids, u64, u64)
 grants = st.builds(Grant, any_netids, u64, u64)
-reports = st.builds(Report, u64, st.lists(_served_groups(), max_size=4).map(tuple))
+group_lists = st.lists(_served_groups(), max_size=4).map(tuple)
+reports = st.builds(Report, u64, group_lists)
+watches = st.builds(Watch, u64, u64, st.integers(0, MAX_THIN))
+named = st.dictionaries(tags, u64, max_size=20).map(lambda one: tuple(one.items()))
+ages = st.integers(0, MAX_AGE_US)
+sizes = st.integers(0, 2**MAX_SIZE_BITS)
+
+
+@st.composite
+def _figures(draw: st.DrawFn) -> Figures:
+    parts = draw(st.integers(1, MAX_PARTS))
+    return Figures(
+        draw(u64),
+        draw(positive),
+        draw(st.integers(0, parts - 1)),
+        parts,
+        draw(st.integers(0, 2**UPTIME_BITS - 1)),
+        draw(st.just("") | tags),
+        draw(named),
+        draw(named),
+    )
+
+
+@st.composite
+def _traces(draw: st.DrawFn) -> Trace:
+    broadcast = draw(ids)
+    hop = draw(st.integers(0, MAX_HOPS))
+    return Trace(
+        broadcast,
+        hop,
+        draw(any_netids) if hop else broadcast.origin,
+        hop > 0 and draw(st.booleans()),
+        draw(ages),
+        draw(tags),
+        draw(sizes),
+        0 if hop else draw(u64),
+    )
+
+
+results = st.builds(Result, ids, ages, tags, sizes, u64, ordered_netids, group_lists)
 records: st.SearchStrategy[Record] = st.one_of(
     hellos,
     gossips,
@@ -300,5 +400,9 @@ records: st.SearchStrategy[Record] = st.one_of(
     st.builds(Took, id_lists),
     st.builds(Credit, st.lists(grants, max_size=30).map(tuple)),
     st.builds(SessionCredit, u64),
+    watches,
+    _figures(),
+    st.builds(Traces, st.lists(_traces(), max_size=20).map(tuple)),
+    results,
 )
 senders = st.none() | st.builds(Sender, any_netids, st.integers(0, 255), u64)

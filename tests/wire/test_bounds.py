@@ -23,6 +23,7 @@ from chatter.wire.records import (
     Ack,
     Beacon,
     Credit,
+    Figures,
     Grant,
     Hello,
     Highest,
@@ -31,12 +32,16 @@ from chatter.wire.records import (
     Probe,
     Record,
     Report,
+    Result,
     SeenIds,
     Served,
     Took,
     Top,
+    Trace,
+    Traces,
     WantChunks,
     WantNumbers,
+    Watch,
 )
 from chatter.wire.seal import MAX_FRAME_BYTES, KeyRing
 from chatter.wire.varint import encode_varint
@@ -49,6 +54,34 @@ RECORD_HEAD_BYTES = 11
 GROUP = NetID("224.1.1.1", 29999)
 # Keeps the body plain: with compression on, too small a bound would go unnoticed.
 PLAIN = Gossip(BroadcastID(NetID("9.9.9.9", 9), 1, 1), "x", "bytes", b"", 1, compress=False)
+
+
+# A tag, name or version of which each byte needs all of its letter's room.
+LONGEST = "\U0001f600" * 63 + "xxx"
+
+
+def widest_result(origin: NetID, missing: tuple[NetID, ...], groups: tuple[Served, ...]) -> Result:
+    id_ = BroadcastID(origin, 2**64 - 1, 2**64 - 1)
+    return Result(id_, 2**32 - 1, LONGEST, 2**32, 2**64 - 1, missing, groups)
+
+
+def widest_traces(origins: tuple[NetID, ...], senders: tuple[NetID, ...], hop: int) -> Traces:
+    recipients = 0 if hop else 2**64 - 1
+    return Traces(
+        tuple(
+            Trace(
+                BroadcastID(origin, 2**64 - 1, 2**64 - 1), hop, sender if hop else origin, hop > 0,
+                2**32 - 1, LONGEST, 2**32, recipients,
+            )
+            for origin, sender in zip(origins, senders, strict=True)
+        )
+    )  # fmt: skip
+
+
+def widest_figures(names: int) -> Figures:
+    named = tuple((f"{number:04}{LONGEST[1:]}", 2**64 - 1) for number in range(names))
+    assert all(len(name.encode()) == 255 for name, _ in named)
+    return Figures(2**64 - 1, 2**64 - 1, 255, 256, 2**32 - 1, LONGEST, named, named)
 
 
 def bound(some: list[Record]) -> int:
@@ -117,6 +150,10 @@ def test_the_bounds_hold_for_crowds(crowd: str) -> None:
         Report(2**64 - 1, (Served(everybody[-1], 64, True, half, (2**32 - 1,) * len(half)),)),
         Report(0, tuple(Served(netid, 1, False, (netid,), (2**32 - 1,)) for netid in half)),
         Credit(tuple(Grant(netid, 2**64 - 1, 2**64 - 1) for netid in half)),
+        widest_traces(half[:100], half[100:200], 64),
+        widest_traces(half[:100], half[:100], 0),
+        widest_result(half[0], half, ()),
+        widest_result(half[0], (), (Served(half[1], 64, True, half, (2**32 - 1,) * len(half)),)),
     ):
         # Alone, so that no other record's slack hides what this one lacks; then with the others,
         # between which each one that it names is a run of its own.
@@ -135,6 +172,8 @@ WIDE_RANGES = tuple((at << 53, (at << 53) + (1 << 52)) for at in range(1, 2000))
         Ack(2**64 - 1, WIDE_RANGES),
         WantNumbers(PLAIN.id.origin, 2**64 - 1, WIDE_RANGES),
         WantChunks(PLAIN.id, tuple((at << 21, at << 21 | 1 << 20) for at in range(2000))),
+        Watch(2**64 - 1, 2**64 - 1, 32),
+        widest_figures(100),
         PLAIN._replace(
             number=0,
             revision=2**64 - 1,
@@ -173,6 +212,14 @@ WIDEST_TAG = Gossip(
         Hello(bytes(16), bytes(16), 2**64 - 1, 2**63, 2**64 - 1, 2**64 - 1),
         WIDEST_TAG,
         Report(1, (Served(WIDE[0], 64, True, WIDE[::2], (2**32 - 1,) * 450),)),
+        Watch(2**64 - 1, 2**64 - 1, 32),
+        widest_figures(0),
+        widest_figures(1),
+        widest_traces(WIDE[:1], WIDE[-1:], 64),
+        widest_traces(WIDE[:100:2], WIDE[-100::2], 64),
+        widest_traces(WIDE[-1:], WIDE[-1:], 0),
+        widest_result(WIDE[0], (), ()),
+        widest_result(WIDE[0], WIDE[::2], (Served(WIDE[-1], 64, True, (), ()),)),
     ],
     ids=lambda record: type(record).__name__,
 )

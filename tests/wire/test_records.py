@@ -25,7 +25,7 @@ from chatter.wire.varint import encode_varint
 from tests.wire.samples import FEW, PROPERTY, netids, record_from, records, vectors
 
 TABLE = tuple(NetID("10.0.0.1", port) for port in range(1, 10))
-KNOWN_TYPES = range(1, 18)
+KNOWN_TYPES = range(1, 22)
 ID = "00" + "0000000000000001"  # origin 0, epoch 1
 
 
@@ -94,7 +94,7 @@ def test_any_bytes_give_a_record_or_a_frame_error(kind: int, data: bytes) -> Non
     assert again == data
 
 
-@pytest.mark.parametrize("kind", [0, 18, 19, 255, 2**64 - 1])
+@pytest.mark.parametrize("kind", [0, 22, 23, 255, 2**64 - 1])
 @pytest.mark.parametrize("data", [b"", b"\xff" * 40])
 def test_an_unknown_type_is_none(kind: int, data: bytes) -> None:
     assert decode_record(kind, data, TABLE) is None
@@ -110,6 +110,8 @@ def test_an_unknown_type_is_none(kind: int, data: bytes) -> None:
         (6, "02" + "00"),
         (11, "02" + ID + "01" + "00" + "00"),
         (14, "01" + "01" + "00" + "02" + "01" + "00"),
+        (20, "01" + ID + "01" + "01" + "00" + "02" + "00" + "0168" + "00"),
+        (21, ID + "01" + "00" + "0168" + "00" + "01" + "00" + "01" + "00" + "02" + "01" + "00"),
     ],
 )
 def test_flags_of_another_version_are_refused(kind: int, data: str) -> None:
@@ -168,6 +170,10 @@ def test_the_longest_tag_and_the_last_hop_pass() -> None:
         (14, "01"),
         (15, ""),
         (16, ""),
+        (19, "0101000100" + "00"),
+        (19, "0101000100" + "00" + "00"),
+        (20, ""),
+        (21, ID + "01" + "00" + "0168" + "00" + "01" + "00"),
     ],
 )
 @pytest.mark.parametrize("count", ["05", "ffffffff7f", "ffffffffffffffffff01"])

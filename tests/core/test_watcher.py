@@ -1,0 +1,186 @@
+"""Asking the cluster for its figures, while somebody looks."""
+
+from __future__ import annotations
+
+import pytest
+
+from chatter.core.effects import BroadcastPassed, BroadcastSettled, NodeFigures
+from chatter.core.peers import Peer
+from chatter.core.watched import Watched
+from chatter.core.watcher import ASKED_PER_S, INTEREST_S, STEP_S, Watcher, thin_for
+from chatter.ids import BroadcastID
+from chatter.wire.records import Figures, Record, Result, Served, Trace, Traces, Watch
+from tests.core.parts import US, make_context, make_peer, netid
+
+
+class Stand:
+    """A node that watches so many others."""
+
+    def __init__(self, others: int = 2) -> None:
+        self.context = make_context()
+        self.peers = [make_peer(number) for number in range(2, 2 + others)]
+        for peer in self.peers:
+            self.context.peers.add(peer)
+        self.asked: list[tuple[Peer, Watch]] = []
+        self.watched = Watched(self.context, self._tell, dict)
+        self.watcher = Watcher(self.context, self.watched, self._tell)
+
+    def _tell(self, peer: Peer, records: list[Record]) -> None:
+        (watch,) = records
+        assert isinstance(watch, Watch)
+        self.asked.append((peer, watch))
+
+    def run(self, start: float, seconds: float, *, looking: bool = True) -> None:
+        """Let time pass in the watcher's own steps."""
+        for step in range(round(seconds / STEP_S)):
+            now = start + step * STEP_S
+            if looking:
+                self.watcher.watch(now)
+            self.watcher.tick(now)
+
+    def answer(self, peer: Peer, now: float, **fields: object) -> None:
+        """The peer answers the last question."""
+        question = next(watch.question for one, watch in reversed(self.asked) if one is peer)
+        figures = Figures(question, 1, 0, 1, 0, "1.0", (), ())._replace(**fields)  # type: ignore[arg-type]
+        self.watcher.figures(peer, figures, now)
+
+    def take(self) -> list[object]:
+        """The effects, ours first."""
+        effects = [one for one in self.context.effects]
+        self.context.effects.clear()
+        return effects
+
+
+def test_nobody_is_asked_unless_somebody_looks() -> None:
+    stand = Stand()
+    assert stand.watcher.next_wakeup() == float("inf")
+    stand.run(0.0, 5.0, looking=False)
+
+    assert stand.asked == []
+    assert stand.take() == []
+
+
+def test_each_live_peer_is_asked_once_a_second_and_no_longer_than_somebody_looks() -> None:
+    stand = Stand(others=20)
+    stand.peers[3].state = "failed"
+    stand.run(0.0, 4.0)
+    asked = [peer.netid for peer, _ in stand.asked]
+    assert {asked.count(peer.netid) for peer in stand.peers if peer.live} == {4}
+    assert netid(5) not in asked
+
+    stand.run(4.0, INTEREST_S + 1, looking=False)
+    stand.asked.clear()
+    stand.run(20.0, 3.0, looking=False)
+    assert stand.asked == []
+    assert stand.watcher.next_wakeup() == float("inf")
+
+
+def test_a_large_cluster_is_asked_more_seldom() -> None:
+    stand = Stand(others=3 * ASKED_PER_S)
+    stand.run(0.0, 9.0)
+
+    assert len(stand.asked) == pytest.approx(9 * ASKED_PER_S, rel=0.1)
+    assert {peer.netid for peer, _ in stand.asked} == {peer.netid for peer in stand.peers}
+
+
+def test_the_answer_tells_figures_and_round_trip_and_is_not_asked_for_again() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.run(0.0, 0.1)
+    stand.take()
+    stand.answer(peer, 0.03, version=9, counters=(("frames_sent", 4),), tags=(("hello", 2),))
+    (told,) = stand.take()
+    assert told == NodeFigures(
+        netid(2), peer.epoch, 0.03, 0, "1.0", {"frames_sent": 4}, {"hello": 2}
+    )
+
+    stand.run(0.1, 1.0)
+    assert stand.asked[-1][1].known == 9
+
+
+def test_an_answer_with_a_part_missing_is_asked_for_again() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.run(0.0, 0.1)
+    stand.answer(peer, 0.02, version=9, part=1, parts=2)
+    stand.answer(peer, 0.03, version=9, part=1, parts=2)  # doubled on its way
+    told = [one for one in stand.take() if isinstance(one, NodeFigures) and one.address != US]
+    assert [one.rtt_s for one in told] == [0.02, None]
+
+    stand.run(0.1, 1.0)
+    assert stand.asked[-1][1].known == 0
+
+
+def test_a_late_answer_and_one_of_another_life_are_ignored() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.run(0.0, 1.1)
+    stand.take()
+    stand.watcher.figures(peer, Figures(stand.asked[0][1].question, 1, 0, 1, 0, "", (), ()), 1.1)
+    peer.life = make_peer(3).life[:7] + b"\xff" + peer.life[8:]
+    stand.answer(peer, 1.1)
+    stand.watcher.traces(peer, Traces(()), 1.1)
+
+    assert stand.take() == []
+
+
+def test_our_own_figures_come_as_those_of_others() -> None:
+    stand = Stand(others=0)
+    stand.context.counts["frames_sent"] = 3
+    stand.run(0.0, 0.1)
+
+    (own,) = stand.take()
+    assert isinstance(own, NodeFigures)
+    assert (own.address, own.rtt_s, own.counters) == (US, 0.0, {"frames_sent": 3})
+
+
+def test_traces_and_receipts_become_effects_at_the_time_they_were() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.run(0.0, 0.1)
+    stand.answer(peer, 0.04)
+    stand.take()
+    one = BroadcastID(netid(2), 7, 1)
+    trace = Trace(one, 2, netid(9), True, 20_000, "tag", 4, 0)
+    stand.watcher.traces(peer, Traces((trace,)), 0.05)
+    groups = (Served(netid(2), 1, False, (netid(3),), (8,)),)
+    result = Result(one, 40_000, "tag", 4, 2, (netid(4),), groups)
+    stand.watcher.result(peer, result, 0.05)
+
+    passed, settled = stand.take()
+    assert isinstance(passed, BroadcastPassed)
+    assert isinstance(settled, BroadcastSettled)
+    # Half of the round trip of 40 ms, and 20 ms of age, before it came.
+    assert passed.at == pytest.approx(0.05 - 0.02 - 0.02)
+    assert passed[:4] == (one, netid(2), 2, netid(9))
+    assert passed.recipients is None
+    assert settled.at == pytest.approx(0.05 - 0.02 - 0.04)
+    assert settled.outcome.missing == (netid(4),)
+    assert [edge[:4] for edge in settled.outcome.edges] == [(netid(2), netid(3), 1, False)]
+
+
+def test_nobody_tells_of_another_ones_receipts() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.run(0.0, 0.1)
+    stand.take()
+    stand.watcher.result(peer, Result(BroadcastID(netid(3), 7, 1), 0, "t", 0, 0, (), ()), 0.1)
+
+    assert stand.take() == []
+
+
+def test_the_more_is_broadcast_the_thinner_it_is_traced() -> None:
+    assert thin_for(0.0, 12) == thin_for(4.0, 12) == 0
+    assert thin_for(1000.0, 12) == 8
+    assert thin_for(1.0, 400) == 0
+    assert thin_for(8.0, 400) == 3
+
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    sent = 5000  # before anybody looked: no rate
+    for second in range(6):
+        stand.run(float(second), 1.0)
+        stand.answer(peer, second + 0.95, counters=(("broadcasts", sent),))
+        sent += 1000
+    assert stand.asked[1][1].thin == 0
+    assert stand.asked[-1][1].thin in (7, 8)

@@ -1,0 +1,128 @@
+// Counts and rates of the whole cluster: a tile for each, its last five minutes as a line.
+
+import { byId, element, say, set, shape } from "./dom.js";
+import { bytes, milliseconds, NONE, rate, ratio, whole } from "./format.js";
+
+const WIDE = 300; // one unit of a line is one second
+const HIGH = 32;
+const BREAK_MS = 5000; // nobody watched: no line across it
+
+const perSecond = (write) => (value) => (value === null || value === undefined ? NONE : `${write(value)}/s`);
+
+const TILES = [
+  { name: "Broadcasts", lines: ["broadcasts"], write: perSecond(rate), totals: [["broadcasts", "in all"]] },
+  { name: "Deliveries", lines: ["deliveries"], write: perSecond(rate), totals: [["deliveries", "in all"]] },
+  { name: "Latency to the last node", lines: ["p50_ms", "p99_ms"], legend: ["p50", "p99"], write: milliseconds, wide: true, totals: [] },
+  { name: "Bytes", lines: ["bytes_in", "bytes_out"], legend: ["in", "out"], write: perSecond(bytes), wide: true, totals: [["bytes_in", "in", bytes], ["bytes_out", "out", bytes]] },
+  { name: "Copies per delivery", lines: [(s) => (s.deliveries ? s.copies / s.deliveries : null)], write: ratio, from: 1, totals: [["copies", "copies"], ["duplicates", "unwanted"]] },
+  { name: "Rounds against bound", rounds: true, lines: ["rounds", "bound"], legend: ["rounds", "bound"], wide: true, totals: [] },
+  { name: "Repairs", lines: ["repairs"], write: perSecond(rate), totals: [["repairs", "in all"]] },
+  { name: "Gaps", lines: ["gaps"], write: perSecond(rate), totals: [["gaps", "in all"]], bad: true },
+  { name: "Drops", lines: ["drops"], write: perSecond(rate), totals: [["drops", "in all"]] },
+  { name: "Kernel drops", lines: ["kernel_drops"], write: perSecond(rate), totals: [["kernel_drops", "in all"]], bad: true },
+  { name: "Receipts", receipts: true, lines: [], totals: [["receipts_full", "full"], ["receipts_partial", "partial"]] },
+];
+
+export class Counts {
+  constructor() {
+    const root = byId("counts");
+    this.tiles = TILES.map((about) => {
+      const tile = { about, lines: [], totals: [] };
+      tile.value = element("div", { class: "value" });
+      tile.values = about.lines.map((_, i) => {
+        const value = element("span", { "data-line": i });
+        tile.value.append(...(about.legend ? [element("span", { class: "unit", "data-line": i }, about.legend[i]), value] : [value]));
+        return value;
+      });
+      tile.foot = element("div", { class: "foot" });
+      for (const [key, word, write = whole] of about.totals) {
+        const total = element("span", { "data-testid": `total-${key}`, "data-value": 0 }, "0");
+        tile.totals.push({ key, total, write });
+        tile.foot.append(element("span", {}, total, ` ${word}`));
+      }
+      tile.svg = shape("svg", { class: "spark", viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+      tile.paths = about.lines.map((_, i) => shape("path", { "data-line": i }));
+      tile.svg.append(...tile.paths);
+      tile.peak = element("div", { class: "peak", "aria-hidden": "true" });
+      tile.root = element("div", { class: about.wide ? "tile wide" : "tile", role: "group", "aria-label": about.name }, element("h3", {}, about.name), tile.value, tile.svg, tile.peak, tile.foot);
+      root.append(tile.root);
+      return tile;
+    });
+    // Counters that no tile shows, for whoever reads the page by program.
+    this.frames = ["frames_in", "frames_out"].map((key) => [key, byId(key)]);
+  }
+
+  update(state, changed) {
+    if (changed.parts.has("totals")) this.drawTotals(state.totals);
+    if (changed.parts.has("history")) this.drawHistory(state.history);
+    if (changed.parts.has("broadcasts")) this.drawRounds(state.broadcasts);
+  }
+
+  drawTotals(totals) {
+    for (const { about, totals: shown, values, value } of this.tiles) {
+      for (const { key, total, write } of shown) {
+        set(total, "data-value", totals[key] ?? 0);
+        say(total, write(totals[key] ?? 0));
+      }
+      if (about.receipts && !values.length) {
+        const all = (totals.receipts_full ?? 0) + (totals.receipts_partial ?? 0);
+        say(value, all ? `${((100 * (totals.receipts_full ?? 0)) / all).toFixed(totals.receipts_partial ? 1 : 0)}% full` : NONE);
+      }
+    }
+    for (const [key, total] of this.frames) {
+      set(total, "data-value", totals[key] ?? 0);
+      say(total, whole(totals[key] ?? 0));
+    }
+  }
+
+  drawHistory(history) {
+    const last = history.at(-1);
+    for (const { about, values, paths, peak, root } of this.tiles) {
+      if (!about.lines.length || about.rounds) continue;
+      const read = about.lines.map((line) => (typeof line === "string" ? (sample) => sample[line] ?? null : line));
+      const top = Math.max(...read.flatMap((one) => history.map((sample) => one(sample) ?? 0)), 0);
+      const from = about.from ?? 0;
+      read.forEach((one, i) => {
+        say(values[i], about.write(last ? one(last) : null));
+        set(paths[i], "d", pathOf(history, one, from, Math.max(top, from + 1e-9)));
+      });
+      say(peak, top > from ? about.write(top).replace("/s", "") : "");
+      if (about.bad) set(root, "data-bad", top > 0 ? "" : null);
+    }
+  }
+
+  // A line over the broadcasts that are listed, not over time: each counts once.
+  drawRounds(broadcasts) {
+    const { root, foot, values, paths } = this.tiles.find(({ about }) => about.rounds);
+    const told = [...broadcasts.values()].filter((one) => one.settled && one.edges.length).sort((a, b) => a.t - b.t);
+    const last = told.at(-1);
+    const top = Math.max(1, ...told.map((one) => Math.max(one.rounds, one.bound)));
+    ["rounds", "bound"].forEach((key, i) => {
+      say(values[i], last ? whole(last[key]) : NONE);
+      const step = WIDE / Math.max(1, told.length);
+      const y = (value) => (HIGH - 1.5 - (value / top) * (HIGH - 3)).toFixed(1);
+      set(paths[i], "d", told.map((one, at) => `${at ? "L" : "M"}${(at * step).toFixed(1)} ${y(one[key])}H${((at + 1) * step).toFixed(1)}`).join(""));
+    });
+    const within = told.filter((one) => one.rounds <= one.bound).length;
+    say(foot, told.length ? `${within} of the last ${told.length} within the bound` : "");
+    set(root, "data-bad", within < told.length ? "" : null);
+  }
+}
+
+function pathOf(history, read, from, top) {
+  const end = history.at(-1)?.t;
+  let d = "";
+  let before = null;
+  for (const sample of history) {
+    const value = read(sample);
+    if (value === null) {
+      before = null;
+      continue;
+    }
+    const x = WIDE - (end - sample.t) / 1000;
+    const y = HIGH - 1.5 - (Math.max(0, value - from) / (top - from)) * (HIGH - 3);
+    d += `${before === null || sample.t - before > BREAK_MS ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
+    before = sample.t;
+  }
+  return d;
+}

@@ -1,0 +1,80 @@
+// The connection to the node: messages in, orders out, and back again by itself.
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 5000;
+const TOKEN_NEEDED = 4401;
+const TRY_LATER = 1013;
+
+export class Feed {
+  /**
+   * @param onMessage takes each message, parsed by whoever wants it: as text
+   * @param onState takes "connecting", "connected" or "disconnected", and why: "", "token" or "full"
+   */
+  constructor(onMessage, onState) {
+    this.onMessage = onMessage;
+    this.onState = onState;
+    this.pause = FIRST_PAUSE_MS;
+    this.socket = null;
+    this.timer = null;
+  }
+
+  start() {
+    // A machine that wakes up, or a tab that comes to the front, need not sit out a pause.
+    addEventListener("online", () => this.hurry());
+    document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+    this.onState("connecting", "");
+    this.open();
+  }
+
+  /** Whether it was handed to the connection. */
+  send(order) {
+    if (this.socket?.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(JSON.stringify(order));
+    return true;
+  }
+
+  hurry() {
+    if (this.timer === null) return;
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.retry();
+  }
+
+  open() {
+    const url = new URL("./ws", location.href);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    url.search = url.hash = "";
+    const socket = new WebSocket(url);
+    this.socket = socket;
+    socket.onmessage = (event) => {
+      // Not at the opening: a node that is being stopped opens and says nothing.
+      this.pause = FIRST_PAUSE_MS;
+      this.onState("connected", "");
+      this.onMessage(event.data);
+    };
+    socket.onclose = (event) => this.lost({ [TOKEN_NEEDED]: "token", [TRY_LATER]: "full" }[event.code] ?? "");
+  }
+
+  lost(why) {
+    this.onState("disconnected", why);
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      this.retry();
+    }, this.pause);
+    this.pause = Math.min(LONGEST_PAUSE_MS, this.pause * 1.6);
+  }
+
+  // A browser does not tell a script why a WebSocket was refused, but it does tell the status of a
+  // request, and logs one line for a failed one as for the other: so ask first.
+  async retry() {
+    let status = 0;
+    try {
+      status = (await fetch("./", { method: "HEAD", cache: "no-store", redirect: "manual" })).status;
+    } catch {
+      // Nobody there: that is what the next pause is for.
+    }
+    if (status === 401) this.lost("token");
+    else if (status === 0 || status >= 500) this.lost("");
+    else this.open();
+  }
+}
