@@ -1,7 +1,7 @@
 # Sourced by scripts/test, scripts/check and scripts/demo: makes the environment they run in.
 #
 #   source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
-#   ensure_environment test          # the extra to install; "" for none
+#   ensure_environment test          # the extra to install: "" for none, dashboard, test or dev
 #   "$venv_python" -m pytest
 #
 # Sets `root` (the checkout) and `venv_python`. Settings, both optional:
@@ -95,10 +95,11 @@ print(hashlib.sha256(repr((text, found, os.getcwd(), sys.version)).encode()).hex
 PYTHON
     )"
     had="$(cat "$venv_stamp" 2>/dev/null || true)"
-    # Each extra includes those before it: "", test, dev.
+    # Each extra includes those before it: "", dashboard, test, dev.
     case "$had" in
     "$wanted dev") ;;
     "$wanted test") [ "$extra" != dev ] || had="" ;;
+    "$wanted dashboard") [ -z "$extra" ] || [ "$extra" = dashboard ] || had="" ;;
     "$wanted ") [ -z "$extra" ] || had="" ;;
     *) had="" ;;
     esac

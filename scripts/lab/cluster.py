@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import socket
 import subprocess
 import tempfile
 import threading
@@ -45,6 +46,8 @@ class Cluster:
         progress: told in a few words how far a start is.
         program: what each node runs.
         multicast: False leaves the nodes with the tree alone; only the sidecar takes that.
+        dashboard: a listening socket on which the first node serves the dashboard. It stays in the
+            namespace that made it, so a browser of this machine reaches a node in another one.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Cluster:
         progress: Progress = silent,
         program: Program = SIDECAR,
         multicast: bool = True,
+        dashboard: socket.socket | None = None,
     ) -> None:
         self.places = [
             Place(segment, number)
@@ -67,6 +71,7 @@ class Cluster:
         self._progress = progress
         self._program = program
         self._multicast = multicast
+        self._dashboard = dashboard
         self._key = ""
         # On loopback all clusters of a machine share one wire: a group and port drawn anew keep
         # them apart.
@@ -238,13 +243,22 @@ class Cluster:
         with self._key_file() as key_file:
             for place in places:
                 command = self._command(place, key_file)
+                shown = self._descriptors(place)
+                for number in shown:
+                    command += ["--dashboard", f"fd://{number}", "--dashboard-send"]
                 with signals_held():
-                    sidecar = Sidecar(place.name, command, self.news)
+                    sidecar = Sidecar(place.name, command, self.news, pass_fds=shown)
                     self._started.append(sidecar)
                 self.nodes[place] = sidecar
             for count, place in enumerate(places, 1):
                 self._progress(f"starting {len(places)} nodes, {count - 1} ready")
                 self.nodes[place].wait_until_ready(_READY_S)
+
+    def _descriptors(self, place: Place) -> list[int]:
+        """Of the dashboard's socket, if it is this node that serves it."""
+        if self._dashboard is None or place != self.places[0]:
+            return []
+        return [self._dashboard.fileno()]
 
     def _command(self, place: Place, key_file: Path) -> list[str]:
         host = self._hosts.get(place)

@@ -1,4 +1,4 @@
-"""`scripts/demo`: nodes in segments, a broadcast a second, and its tree in the terminal."""
+"""`scripts/demo`: nodes in segments, a broadcast a second, its tree in terminal and browser."""
 
 import argparse
 import contextlib
@@ -14,6 +14,7 @@ from scripts.lab.errors import Interrupted, LabError
 from scripts.lab.janitor import clean
 from scripts.lab.ledger import Ledger
 from scripts.lab.namespaces import NamespaceLab, why_not
+from scripts.lab.page import USUAL_PORT, open_page, url_of
 from scripts.lab.report import describe, picture, verdict
 from scripts.lab.screen import Screen
 from scripts.lab.signals import ignore_signals, raise_on_signals
@@ -28,6 +29,7 @@ _SEGMENTS_S = 10.0  # --once: the tree drawn should be the usual one, but need n
 _HELP = """\
 Starts real node processes in segments, broadcasts from one after the other, and draws how each
 broadcast reached the others: arrows are TCP, a cloud is one multicast heard by a whole segment.
+The first node serves the dashboard: the same in a browser, and more.
 
 With root and iproute2 each node gets a network namespace of its own, behind a router that routes no
 multicast. Without, all run on 127.0.0.1 and each segment has a multicast group. Nothing leaves this
@@ -39,6 +41,7 @@ examples:
   scripts/demo --once                   one broadcast; the exit status says whether all went well
   scripts/demo --segments 5 --hosts 3   another shape
   scripts/demo --seconds 10 | tee log   not a terminal: pictures are appended, without colours
+  scripts/demo --dashboard 8000         the dashboard at http://127.0.0.1:8000/
 
 exit status:
   0  each broadcast was dispatched exactly once by all but its origin; or you ended it
@@ -61,10 +64,17 @@ def main(arguments: list[str] | None = None) -> int:
             lab = None
             if why_loopback is None:
                 lab = stack.enter_context(NamespaceLab(segments, hosts))
-            cluster = stack.enter_context(Cluster(segments, hosts, lab, screen.status))
+            page = None
+            if not (options.once or options.no_dashboard):
+                page = stack.enter_context(open_page(options.dashboard))
+            cluster = stack.enter_context(
+                Cluster(segments, hosts, lab, screen.status, dashboard=page)
+            )
             stack.callback(ignore_signals)  # runs first: no signal may stop the clean-up half way
             cluster.wait_for_membership()
             title = describe(segments, hosts, why_loopback)
+            if page is not None:
+                title += f" · dashboard {url_of(page)}"
             if options.once:
                 cluster.wait_for_segments(_SEGMENTS_S)
                 return _once(cluster, title, screen)
@@ -165,6 +175,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         "--once", action="store_true", help="send one broadcast, print tree and figures, and end"
     )
     ending.add_argument("--seconds", type=float, metavar="N", help="end after so many seconds")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--dashboard",
+        type=int,
+        metavar="PORT",
+        help=f"of the dashboard (default: {USUAL_PORT}, or any if that is taken)",
+    )
+    shown.add_argument("--no-dashboard", action="store_true", help="only the terminal")
     parser.add_argument(
         "--no-namespaces", action="store_true", help="stay on 127.0.0.1, even where namespaces work"
     )
@@ -182,6 +200,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error("--hosts must be at least 1")
     if not 0.1 <= options.interval <= 3600:
         parser.error("--interval must be 0.1 to 3,600 seconds")
+    if options.dashboard is not None and not 0 <= options.dashboard <= 65535:
+        parser.error("--dashboard must be a port, 0 to 65,535")
     if options.seconds is not None and not options.seconds > 0:
         parser.error("--seconds must be above 0")
     return options

@@ -44,9 +44,16 @@ class Sidecar:
         name: what to call it in complaints.
         command: the whole command, its prefix for a namespace included.
         news: notified at each event and at the end of the process; several sidecars may share one.
+        pass_fds: descriptors that the node inherits, under the same numbers.
     """
 
-    def __init__(self, name: str, command: Sequence[str], news: threading.Condition) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        news: threading.Condition,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         self.name = name
         self.address = ""  # known once it is ready
         self._news = news
@@ -64,6 +71,7 @@ class Sidecar:
             stderr=subprocess.PIPE,
             env=node_environment(),
             start_new_session=True,
+            pass_fds=pass_fds,
         )
         self._readers = [
             threading.Thread(target=self._read_events, name=f"{name} stdout", daemon=True),

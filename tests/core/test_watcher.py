@@ -46,7 +46,7 @@ class Stand:
 
     def take(self) -> list[object]:
         """The effects, ours first."""
-        effects = [one for one in self.context.effects]
+        effects: list[object] = [*self.context.effects]
         self.context.effects.clear()
         return effects
 

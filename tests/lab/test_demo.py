@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -160,6 +163,34 @@ def test_ending_it_before_the_nodes_are_ready_leaves_nothing(start: Callable[...
     demo.process.send_signal(signal.SIGINT)
     assert demo.status() == 128 + signal.SIGINT
     assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--no-namespaces",), pytest.param((), marks=pytest.mark.namespaces)]
+)
+def test_the_dashboard_is_reached_from_this_machine(
+    start: Callable[..., Demo], arguments: tuple[str, ...]
+) -> None:
+    """In namespaces too, where the node that serves it has no address that we could reach."""
+    demo = start("--segments", "2", "--hosts", "2", "--dashboard", "0", *arguments)
+    demo.wait_for_output("broadcasts 1")
+    found = re.search(r"dashboard (http://127\.0\.0\.1:\d+/)", demo.output())
+    assert found is not None
+    with urllib.request.urlopen(f"{found[1]}api/snapshot", timeout=WAIT_S) as answer:
+        snapshot = json.load(answer)
+    assert len(snapshot["nodes"]) == 4
+    assert snapshot["may_send"]
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.status() == 0, demo.output()
+    assert demo.left_behind() == []
+
+
+def test_a_taken_port_is_told_before_anything_starts(start: Callable[..., Demo]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = start("--no-namespaces", "--dashboard", str(port))
+        assert demo.status() == 1
+    assert f"no dashboard at port {port}" in demo.output()
 
 
 @pytest.mark.namespaces
