@@ -56,6 +56,7 @@ TYPE_ONLY_IN = {"core": {"random"}}
 ONLY_IN = {
     "click": {"command", "__main__"},
     "geventwebsocket": {"dashboard", "integrations"},
+    "rich": {"command"},
 }
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-SUBCOMMANDS = ("keygen", "node", "send", "listen", "peers")
+SUBCOMMANDS = ("keygen", "node", "send", "listen", "peers", "top")
 
 
 class LazyGroup(click.Group):
