@@ -1,7 +1,7 @@
 """What every test runs under.
 
-A patched process, hypothesis without a stopwatch, and the gate of the tests that make network
-namespaces.
+A patched process, hypothesis without a stopwatch, and the gates of the tests that need more than
+Python: network namespaces, a browser.
 """
 
 # ruff: noqa: E402  (the patch comes before whatever might keep an unpatched socket)
@@ -15,10 +15,12 @@ import functools
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import hypothesis
 import pytest
+
+from scripts.browser.client import why_no_browser
 
 # The same examples in every run, so that a run is green or red for a reason in the commit. No
 # deadline and no complaint about slow data: a busy machine is no bug. The blob repeats a failure
@@ -39,12 +41,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail if a test in network namespaces is skipped, or if none ran",
     )
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        help="fail if a test in a browser is skipped, or if none ran",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(
-        NamespaceGate(bool(config.getoption("--require-namespaces"))), "namespace-gate"
-    )
+    for marker, why_not in (("namespaces", why_no_namespaces), ("browser", why_no_browser)):
+        required = bool(config.getoption(f"--require-{marker}"))
+        config.pluginmanager.register(Gate(marker, why_not, required), f"{marker}-gate")
 
 
 @functools.cache
@@ -63,22 +70,26 @@ def why_no_namespaces() -> str | None:
     return None
 
 
-class NamespaceGate:
-    """Skips tests marked `namespaces` where they can't run, and counts them.
+class Gate:
+    """Skips tests with a marker where they can't run, and counts them.
 
     Where they are required, a skip for whatever reason (this gate's, a fixture's, the test's own)
     fails the run, and so does a run without any: a suite that lost them would otherwise stay green.
     """
 
-    def __init__(self, required: bool) -> None:
+    def __init__(self, marker: str, why_not: Callable[[], str | None], required: bool) -> None:
+        self._marker = marker
+        self._why_not = why_not
         self._required = required
         self._ran: set[str] = set()
         self._skipped: set[str] = set()
 
+    # Before the fixtures of a module, which may be what cannot be had.
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        if item.get_closest_marker("namespaces") is None:
+        if item.get_closest_marker(self._marker) is None:
             return
-        reason = why_no_namespaces()
+        reason = self._why_not()
         if reason is not None:
             pytest.skip(reason)
 
@@ -87,7 +98,7 @@ class NamespaceGate:
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if item.get_closest_marker("namespaces") is not None:
+        if item.get_closest_marker(self._marker) is not None:
             if report.skipped:
                 self._skipped.add(item.nodeid)
             elif report.when == "call":
@@ -98,9 +109,9 @@ class NamespaceGate:
         if not self._required:
             return None
         if self._skipped:
-            return f"--require-namespaces: skipped {', '.join(sorted(self._skipped))}"
+            return f"--require-{self._marker}: skipped {', '.join(sorted(self._skipped))}"
         if not self._ran:
-            return "--require-namespaces: no test in network namespaces ran"
+            return f"--require-{self._marker}: no test marked so ran"
         return None
 
     @pytest.hookimpl(trylast=True)

@@ -14,7 +14,7 @@ const TILES = [
   { name: "Deliveries", lines: ["deliveries"], write: perSecond(rate), totals: [["deliveries", "in all"]] },
   { name: "Latency to the last node", lines: ["p50_ms", "p99_ms"], legend: ["p50", "p99"], write: milliseconds, wide: true, totals: [] },
   { name: "Bytes", lines: ["bytes_in", "bytes_out"], legend: ["in", "out"], write: perSecond(bytes), wide: true, totals: [["bytes_in", "in", bytes], ["bytes_out", "out", bytes]] },
-  { name: "Copies per delivery", lines: [(s) => (s.deliveries ? s.copies / s.deliveries : null)], write: ratio, from: 1, totals: [["copies", "copies"], ["duplicates", "unwanted"]] },
+  { name: "Copies per delivery", lines: [(s) => (s.deliveries ? s.copies / s.deliveries : null)], write: ratio, from: 1, totals: [["copies", "copies"], ["duplicates", "duplicates"]] },
   { name: "Rounds against bound", rounds: true, lines: ["rounds", "bound"], legend: ["rounds", "bound"], wide: true, totals: [] },
   { name: "Repairs", lines: ["repairs"], write: perSecond(rate), totals: [["repairs", "in all"]] },
   { name: "Gaps", lines: ["gaps"], write: perSecond(rate), totals: [["gaps", "in all"]], bad: true },
@@ -115,7 +115,7 @@ function pathOf(history, read, from, top) {
   let before = null;
   for (const sample of history) {
     const value = read(sample);
-    if (value === null) {
+    if (value === null || end - sample.t > WIDE * 1000) {
       before = null;
       continue;
     }

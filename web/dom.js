@@ -64,7 +64,9 @@ export class Pool {
     this.used = 0;
   }
 
-  begin() {
+  /** Takes all of them off the page. */
+  clear() {
+    for (const one of this.all.slice(0, this.used)) one.remove();
     this.used = 0;
   }
 
@@ -75,11 +77,11 @@ export class Pool {
     return one;
   }
 
-  end() {
-    for (let i = this.used; i < this.all.length; i++) this.all[i].remove();
-  }
-
-  get shown() {
-    return this.all.slice(0, this.used);
+  /** Draws so many things anew; those that stay in place are not touched. */
+  draw(things, write) {
+    const before = this.used;
+    this.used = 0;
+    for (const thing of things) write(this.take(), thing);
+    for (let i = this.used; i < before; i++) this.all[i].remove();
   }
 }

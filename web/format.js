@@ -34,6 +34,7 @@ export function bytes(value) {
 
 export function milliseconds(value) {
   if (!known(value)) return NONE;
+  if (value === 0) return `0${THIN}ms`;
   if (value >= 10000) return `${scaled(value / 1000)}${THIN}s`;
   return `${value >= 100 ? whole(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2)}${THIN}ms`;
 }

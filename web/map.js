@@ -5,6 +5,7 @@ import { NONE, milliseconds, plural, shortener } from "./format.js";
 import { place } from "./layout.js";
 
 const REACH = 18; // pixels from the pointer to a node that is meant
+const ALONE_SHARE = 0.6; // of the height, where the rest says what to check
 
 export class ClusterMap {
   /** @param describe tells how a node got the shown broadcast, in words, "" if it did not */
@@ -18,13 +19,13 @@ export class ClusterMap {
       this.layers[name] = shape("g", { class: name });
       this.svg.append(this.layers[name]);
     }
-    this.regionPool = new Pool(this.layers.regions, () =>
-      shape("g", { class: "region" }, shape("circle"), shape("text", { class: "caption" })),
-    );
+    this.regionPool = new Pool(this.layers.regions, () => shape("circle", { class: "region" }));
+    this.captionPool = new Pool(this.layers.labels, () => shape("text", { class: "caption" }));
     this.labelPool = new Pool(this.layers.labels, () => shape("text", { class: "label" }));
     this.elements = new Map();
     this.nodes = new Map();
     this.places = new Map();
+    this.regions = [];
     this.shorten = (address) => address;
     this.width = this.height = 0;
     this.asked = null; // address of the node that is asked about
@@ -41,7 +42,7 @@ export class ClusterMap {
   /** Draws what changed; true if nodes moved. */
   update(state, changed) {
     this.nodes = state.nodes;
-    const moved = (changed.members || this.resized) && this.width > 0;
+    const moved = (changed.members || this.resized || this.alone !== state.alone) && this.width > 0;
     if (moved) this.arrange(state);
     for (const [address, keys] of changed.nodes) {
       if (keys.has("state")) this.drawState(address);
@@ -63,9 +64,11 @@ export class ClusterMap {
 
   arrange(state) {
     this.resized = false;
+    this.alone = state.alone;
     set(this.svg, "viewBox", `0 0 ${this.width} ${this.height}`);
-    const { regions, places } = place([...state.nodes.values()], this.width, this.height);
+    const { regions, places } = place([...state.nodes.values()], this.width, this.height * (state.alone ? ALONE_SHARE : 1));
     this.places = places;
+    this.regions = regions;
     this.shorten = shortener([...state.nodes.keys()]);
     this.room = Math.min(...[...places.values()].map((spot) => spot.room));
     this.radius = Math.max(3, Math.min(7.5, this.room * 0.17));
@@ -75,21 +78,19 @@ export class ClusterMap {
   }
 
   drawRegions(regions) {
-    this.regionPool.begin();
-    for (const { key, kind, nodes, x, y, r } of regions) {
-      const drawn = this.regionPool.take();
-      const [disc, caption] = drawn.children;
-      set(drawn, "data-kind", kind);
+    this.regionPool.draw(regions, (disc, { kind, x, y, r }) => {
+      set(disc, "data-kind", kind);
       set(disc, "cx", x.toFixed(1));
       set(disc, "cy", y.toFixed(1));
       set(disc, "r", r.toFixed(1));
-      set(caption, "x", x.toFixed(1));
-      set(caption, "y", (y - r - 7).toFixed(1));
+    });
+    this.captionPool.draw(regions, (caption, { key, kind, nodes, x, y, r }) => {
       const name = { singles: "Segments of one node", unknown: "Segment unknown" }[kind] ?? this.shorten(key);
       const long = `${name} · ${plural(nodes.length, "node")}`;
+      set(caption, "x", x.toFixed(1));
+      set(caption, "y", (y - r - 7).toFixed(1));
       say(caption, long.length * 6 < 2 * r + 24 ? long : name);
-    }
-    this.regionPool.end();
+    });
   }
 
   drawNodes(state) {
@@ -125,16 +126,14 @@ export class ClusterMap {
   }
 
   drawLabels(state) {
-    this.labelPool.begin();
-    for (const [address, spot] of this.places) {
-      const text = this.shorten(address);
-      if (text.length * 6.2 + 6 > spot.room) continue;
-      const drawn = this.labelPool.take();
+    const fits = (label, spot) => label.length * 6.6 + 6 < spot.room;
+    const labelled = [...this.places].filter(([address, spot]) => fits(this.shorten(address), spot));
+    this.labelPool.draw(labelled, (drawn, [address, spot]) => {
+      const here = `${this.shorten(address)} (here)`;
       set(drawn, "x", spot.x.toFixed(1));
       set(drawn, "y", (spot.y + this.radius + 15).toFixed(1));
-      say(drawn, address === state.local ? `${text} (here)` : text);
-    }
-    this.labelPool.end();
+      say(drawn, address === state.local && fits(here, spot) ? here : this.shorten(address));
+    });
   }
 
   // Asking about a node
@@ -145,8 +144,9 @@ export class ClusterMap {
       this.explain(this.nearest(event.clientX - box.left, event.clientY - box.top));
     });
     this.svg.addEventListener("pointerleave", () => this.explain(null));
-    this.svg.addEventListener("focusin", (event) => this.explain(event.target.dataset.address ?? null));
-    this.svg.addEventListener("focusout", () => this.explain(null));
+    // Not on the SVG: with a listener for focus it would be a stop of the tab key itself.
+    this.frame.addEventListener("focusin", (event) => this.explain(event.target.dataset.address ?? null));
+    this.frame.addEventListener("focusout", () => this.explain(null));
     this.svg.addEventListener("keydown", (event) => this.step(event));
   }
 

@@ -6,7 +6,7 @@ import { milliseconds, whole } from "./format.js";
 import { colourOf } from "./route.js";
 
 const FIT_MS = 3500; // "whole" takes this long, whatever the broadcast took
-const LIVE_MS = 900; // a new one in passing
+const LIVE_MS = 450; // a new one in passing
 const STEPS = 8; // pictures instead of motion, for those who do not want any
 
 const ROWS_TOP = 4;
@@ -53,8 +53,16 @@ export class Replay {
     this.route = route;
     this.button.disabled = this.slider.disabled = !route?.steps.length;
     this.drawStrip();
-    if (another && live && !stillness.matches && this.end > 0) this.play(LIVE_MS);
-    else if (another || !this.playing) this.finish();
+    if (another && live && !stillness.matches && this.end > 0) {
+      this.tell(0);
+      this.play(LIVE_MS);
+    } else if (another || !this.playing) this.finish();
+    else this.again();
+  }
+
+  /** Tells the time once more, to what was drawn anew. */
+  again() {
+    this.onTime(this.shownTime ?? Infinity, stillness.matches);
   }
 
   chosenTime() {
@@ -95,7 +103,8 @@ export class Replay {
     set(this.slider, "aria-valuetext", text);
     say(this.now, text);
     // At the end all of it is there, however times were rounded.
-    this.onTime(ms >= this.end ? Infinity : ms, stillness.matches);
+    this.shownTime = ms >= this.end ? Infinity : ms;
+    this.onTime(this.shownTime, stillness.matches);
   }
 
   sayButton() {
@@ -108,12 +117,11 @@ export class Replay {
     const across = this.width - LEFT - RIGHT;
     const high = Math.min(20, ROWS_HEIGHT / Math.max(1, hops.size));
     const x = (ms) => LEFT + (this.end ? ms / this.end : 0) * across;
-    this.rows.begin();
-    [...hops.keys()].sort((a, b) => a - b).forEach((hop, i) => {
+    const inOrder = [...hops.keys()].sort((a, b) => a - b);
+    this.rows.draw(inOrder, (row, hop) => {
       const steps = hops.get(hop);
-      const row = this.rows.take();
       const [name, line, dots, count] = row.children;
-      const y = ROWS_TOP + (i + 0.5) * high;
+      const y = ROWS_TOP + (inOrder.indexOf(hop) + 0.5) * high;
       set(row, "data-colour", colourOf(hop));
       for (const text of [name, count]) set(text, "y", (y + 3.5).toFixed(1));
       set(count, "x", this.width - 2);
@@ -122,15 +130,11 @@ export class Replay {
       for (const [end, at] of [["x1", LEFT], ["x2", LEFT + across], ["y1", y], ["y2", y]]) set(line, end, at);
       set(dots, "d", steps.filter((step) => step.told !== null).map((step) => `M${x(step.to).toFixed(1)} ${y}h0`).join(""));
     });
-    this.rows.end();
-    this.ticks.begin();
-    for (const ms of ticksOf(this.end, across)) {
-      const tick = this.ticks.take();
+    this.ticks.draw(ticksOf(this.end, across), (tick, ms) => {
       set(tick, "x", x(ms).toFixed(1));
       set(tick, "y", ROWS_TOP + ROWS_HEIGHT + 12);
-      say(tick, ms ? `${whole(ms) === String(ms) ? ms : +ms.toFixed(2)} ms` : "0");
-    }
-    this.ticks.end();
+      say(tick, ms ? `${+ms.toFixed(3)}\u202fms` : "0");
+    });
   }
 }
 

@@ -16,12 +16,15 @@ export class Shown {
     this.words = byId("tree-words");
     this.nameOf = (number) => this.state.byNumber.get(number)?.address ?? `node ${number}`;
     byId("tree-text").addEventListener("toggle", () => this.drawWords());
+    // What passes in live is not played to nobody.
+    this.inSight = true;
+    new IntersectionObserver(([entry]) => (this.inSight = entry.isIntersecting)).observe(map.frame);
   }
 
   take(broadcast, followed) {
     this.route = broadcast && routeOf(broadcast);
-    this.redraw();
-    this.replay.load(this.route, followed);
+    if (this.map.width) this.tree.draw(this.route, this.nameOf);
+    this.replay.load(this.route, followed && this.inSight);
     this.drawSummary();
     this.drawWords();
   }
@@ -30,7 +33,7 @@ export class Shown {
   redraw() {
     if (!this.map.width) return;
     this.tree.draw(this.route, this.nameOf);
-    if (!this.replay.playing) this.replay.finish();
+    this.replay.again();
   }
 
   /** How a node got it, in words. */

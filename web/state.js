@@ -38,6 +38,13 @@ export class State {
     return true;
   }
 
+  /** Whether nobody else is there to be told anything. */
+  get alone() {
+    let here = 0;
+    for (const node of this.nodes.values()) if (node.state === "alive" || node.state === "suspect") here++;
+    return here <= 1;
+  }
+
   takeChanged() {
     const changed = this.changed;
     this.changed = new Changed();

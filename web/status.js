@@ -39,9 +39,8 @@ export class Status {
       say(target.lastElementChild, whole(counts[name]));
       set(target, "data-none", counts[name] ? null : "");
     }
-    const alone = counts.alive + counts.suspect <= 1;
-    show(byId("alone"), alone);
-    if (alone) say(byId("join-example"), `--join ${state.local}`);
+    show(byId("alone"), state.alone);
+    if (state.alone) say(byId("join-example"), `--join ${state.local}`);
   }
 
   drawHead(state) {

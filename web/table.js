@@ -4,7 +4,9 @@
 import { byId, element, order, say, set, show } from "./dom.js";
 import { NONE, bytes, compareNames, duration, milliseconds, plural, whole } from "./format.js";
 
-const UNSEEN_ROWS_A_FRAME = 12;
+const UNSEEN_ROWS_A_FRAME = 40;
+const UNSEEN_LATER_MS = 200;
+const LONG_NAME = 21; // letters beyond which a name may not fit its column
 const SORT_EVERY_MS = 1000;
 
 const way = (value, node) => (value === null ? (node.rtt_ms === 0 ? "here" : NONE) : value ? "multicast" : "TCP");
@@ -81,6 +83,7 @@ export class NodeTable {
       this.stale.delete(address);
     }
     for (const address of this.nodes.keys()) if (!this.rows.has(address)) this.addRow(address);
+    set(this.body.parentNode, "data-many", this.rows.size > 60 ? "" : null);
     for (const address of this.rows.keys()) this.stale.add(address);
   }
 
@@ -100,10 +103,20 @@ export class NodeTable {
       if (!row.visible && unseen-- <= 0) continue;
       this.stale.delete(address);
       const node = this.nodes.get(address);
-      COLUMNS.forEach(({ key, write }, i) => say(row.cells[i], write(node[key], node)));
+      COLUMNS.forEach(({ key, write }, i) => {
+        const written = write(node[key], node);
+        say(row.cells[i], written);
+        if (TEXTS.has(key)) set(row.cells[i], "data-long", written.length > LONG_NAME ? "" : null);
+      });
       set(row.root, "data-state", node.state);
     }
-    if (this.stale.size) this.requestFrame();
+    // Not a frame of its own for what nobody sees: mostly the next message comes before.
+    if (this.stale.size) {
+      this.later ??= setTimeout(() => {
+        this.later = null;
+        this.requestFrame();
+      }, UNSEEN_LATER_MS);
+    }
   }
 
   arrange(now) {

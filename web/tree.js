@@ -20,22 +20,24 @@ export class Tree {
     this.missing = new Pool(marks, () => shape("circle", { class: "missing" }));
     this.origin = shape("g", { class: "origin" }, shape("circle"), shape("text"));
     this.drawn = [];
-    this.painted = new Map();
+    this.drawnClouds = [];
+    this.painted = new Set();
     map.svg.prepend(shape("defs", {}, ...Array.from({ length: HOP_COLOURS }, (_, i) => arrow(i + 1))));
   }
 
-  /** Draws a route, all of it; null clears. */
+  /**
+   * Takes a route; null clears. Of its steps nothing is drawn before `seek` comes to them: three
+   * hundred at once are a long frame, over the half second in which they pass they are not felt.
+   */
   draw(route, addressOf) {
     this.addressOf = addressOf;
-    for (const pool of [this.clouds, this.fans, this.edges, this.numbers, this.missing]) pool.begin();
-    this.drawn = [];
-    if (route !== null) {
-      const numbered = route.steps.filter((step) => step.way === "tcp").length <= MAX_NUMBERS;
-      for (const step of route.steps) this.addStep(step, numbered);
-      this.drawn.clouds = multicastsOf(route).map((one) => this.addCloud(one)).filter(Boolean);
-      for (const number of route.broadcast.missing) this.addMissing(number);
-    } else this.drawn.clouds = [];
-    for (const pool of [this.clouds, this.fans, this.edges, this.numbers, this.missing]) pool.end();
+    for (const pool of [this.fans, this.edges, this.numbers]) pool.clear();
+    this.numbered = route !== null && route.steps.filter((step) => step.way === "tcp").length <= MAX_NUMBERS;
+    this.drawn = (route?.steps ?? [])
+      .map((step) => ({ step, phase: null, path: null, number: null, server: addressOf(step.server), recipient: addressOf(step.recipient) }))
+      .filter((one) => this.map.at(one.server) && this.map.at(one.recipient));
+    this.drawClouds(route);
+    this.drawMissing(route);
     this.drawOrigin(route);
     this.repaint(route);
   }
@@ -45,17 +47,19 @@ export class Tree {
     for (const one of this.drawn) {
       const { step } = one;
       const phase = ms >= step.to ? THERE : ms > step.from && !still ? ON_ITS_WAY : AHEAD;
+      if (phase !== AHEAD && one.path === null) this.drawStep(one);
       if (phase === ON_ITS_WAY) {
         set(one.path, "stroke-dasharray", `${((ms - step.from) / (step.to - step.from)).toFixed(3)} 1`);
       }
       if (phase === one.phase) continue;
       one.phase = phase;
+      this.map.paint(one.recipient, phase === THERE ? colourOf(step.hop) : null);
+      if (one.path === null) continue;
       set(one.path, "data-phase", ["ahead", "moving", null][phase]);
       if (phase !== ON_ITS_WAY) set(one.path, "stroke-dasharray", null);
       if (one.number) set(one.number, "data-phase", phase === THERE ? null : "ahead");
-      this.map.paint(this.addressOf(step.recipient), phase === THERE ? colourOf(step.hop) : null);
     }
-    for (const cloud of this.drawn.clouds ?? []) {
+    for (const cloud of this.drawnClouds) {
       const share = Math.max(0, Math.min(1, (ms - cloud.from) / (cloud.to - cloud.from)));
       const opacity = still && share < 1 ? 0 : share;
       if (cloud.opacity === opacity) continue;
@@ -64,54 +68,48 @@ export class Tree {
     }
   }
 
-  addStep(step, numbered) {
-    const [server, recipient] = [this.addressOf(step.server), this.addressOf(step.recipient)];
+  drawStep(one) {
+    const { step, server, recipient } = one;
     const [a, b] = [this.map.at(server), this.map.at(recipient)];
-    if (!a || !b) return;
     const fan = step.way === "multicast";
-    const path = (fan ? this.fans : this.edges).take();
-    const curve = fan ? straight(a, b, this.map.radius) : bowed(a, b, this.map.radius, this.map.height);
-    set(path, "d", curve.d);
-    set(path, "data-server", server);
-    set(path, "data-recipient", recipient);
-    set(path, "data-way", step.way);
-    set(path, "data-hop", step.hop);
-    set(path, "data-colour", colourOf(step.hop));
-    set(path, "marker-end", fan ? null : `url(#arrow-${colourOf(step.hop)})`);
-    set(path, "data-phase", null);
-    set(path, "stroke-dasharray", null);
-    const one = { step, path, phase: THERE, number: null };
-    if (!fan && numbered) {
-      one.number = this.numbers.take();
-      set(one.number, "transform", `translate(${curve.x.toFixed(1)} ${curve.y.toFixed(1)})`);
-      set(one.number, "data-colour", colourOf(step.hop));
-      set(one.number, "data-phase", null);
-      say(one.number.lastChild, String(step.hop));
-    }
-    this.drawn.push(one);
+    const curve = fan ? straight(a, b) : bowed(a, b, this.map);
+    one.path = (fan ? this.fans : this.edges).take();
+    set(one.path, "d", curve.d);
+    set(one.path, "data-server", server);
+    set(one.path, "data-recipient", recipient);
+    set(one.path, "data-way", step.way);
+    set(one.path, "data-hop", step.hop);
+    set(one.path, "data-colour", colourOf(step.hop));
+    set(one.path, "marker-end", fan ? null : `url(#arrow-${colourOf(step.hop)})`);
+    if (fan || !this.numbered) return;
+    one.number = this.numbers.take();
+    set(one.number, "transform", `translate(${curve.x.toFixed(1)} ${curve.y.toFixed(1)})`);
+    set(one.number, "data-colour", colourOf(step.hop));
+    say(one.number.lastChild, String(step.hop));
   }
 
-  addCloud({ server, hop, steps }) {
-    const points = [server, ...steps.map((step) => step.recipient)]
-      .map((number) => this.map.at(this.addressOf(number)))
-      .filter(Boolean);
-    if (points.length < 2) return null;
-    const path = this.clouds.take();
-    // Its stroke is what rounds it, and gives each node some air.
-    set(path, "stroke-width", (2 * (this.map.radius + Math.min(26, this.map.room * 0.3))).toFixed(1));
-    set(path, "d", `M${hull(points).map(({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}z`);
-    set(path, "data-colour", colourOf(hop));
-    path.style.opacity = "";
-    return { path, from: steps[0].from, to: Math.max(...steps.map((step) => step.to)), opacity: 1 };
+  drawClouds(route) {
+    const all = (route === null ? [] : multicastsOf(route)).map((one) => ({
+      ...one,
+      points: [one.server, ...one.steps.map((step) => step.recipient)].map((number) => this.map.at(this.addressOf(number))).filter(Boolean),
+    }));
+    this.drawnClouds = [];
+    this.clouds.draw(all.filter((one) => one.points.length > 1), (path, { hop, steps, points }) => {
+      // Its stroke is what rounds it, and gives each node some air.
+      set(path, "stroke-width", (2 * (this.map.radius + Math.min(60, this.map.room * 0.34))).toFixed(1));
+      set(path, "d", `M${hull(points).map(({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}z`);
+      set(path, "data-colour", colourOf(hop));
+      this.drawnClouds.push({ path, from: steps[0].from, to: Math.max(...steps.map((step) => step.to)), opacity: null });
+    });
   }
 
-  addMissing(number) {
-    const spot = this.map.at(this.addressOf(number));
-    if (!spot) return;
-    const ring = this.missing.take();
-    set(ring, "cx", spot.x.toFixed(1));
-    set(ring, "cy", spot.y.toFixed(1));
-    set(ring, "r", (this.map.radius + 4.5).toFixed(1));
+  drawMissing(route) {
+    const spots = (route?.broadcast.missing ?? []).map((number) => this.map.at(this.addressOf(number))).filter(Boolean);
+    this.missing.draw(spots, (ring, spot) => {
+      set(ring, "cx", spot.x.toFixed(1));
+      set(ring, "cy", spot.y.toFixed(1));
+      set(ring, "r", (this.map.radius + 4.5).toFixed(1));
+    });
   }
 
   drawOrigin(route) {
@@ -125,14 +123,15 @@ export class Tree {
     if (this.origin.parentNode === null) this.map.layers.marks.append(this.origin);
   }
 
+  // Who was reached is painted by `seek`: here only what the former broadcast left behind.
   repaint(route) {
-    const painted = new Map();
+    const painted = new Set(this.drawn.map((one) => one.recipient));
     if (route !== null) {
-      for (const { step } of this.drawn) painted.set(this.addressOf(step.recipient), colourOf(step.hop));
-      painted.set(this.addressOf(route.broadcast.origin), "origin");
+      const origin = this.addressOf(route.broadcast.origin);
+      painted.add(origin);
+      this.map.paint(origin, "origin");
     }
-    for (const address of this.painted.keys()) if (!painted.has(address)) this.map.paint(address, null);
-    for (const [address, colour] of painted) this.map.paint(address, colour);
+    for (const address of this.painted) if (!painted.has(address)) this.map.paint(address, null);
     this.painted = painted;
   }
 }
@@ -149,20 +148,39 @@ function straight(a, b) {
   return { d: `M${a.x.toFixed(1)} ${a.y.toFixed(1)}L${b.x.toFixed(1)} ${b.y.toFixed(1)}` };
 }
 
-// Always to the same side of its direction, so that there and back are two lines.
-function bowed(a, b, radius, height) {
-  const [dx, dy] = [b.x - a.x, b.y - a.y];
-  const length = Math.hypot(dx, dy) || 1;
-  const bow = Math.min(0.22 * length, 70);
-  const control = { x: (a.x + b.x) / 2 + (dy / length) * bow, y: (a.y + b.y) / 2 - (dx / length) * bow };
-  control.y = Math.max(6, Math.min(height - 6, control.y));
-  const from = towards(a, control, radius + 3);
-  const to = towards(b, control, radius + 4);
+// Of a few bows the one that runs through fewest segments that it has no business in; else always to
+// the same side of its direction, so that there and back are two lines.
+const BOWS = [0.2, -0.2, 0.4, -0.4];
+
+function bowed(a, b, map) {
+  const others = map.regions.filter((region) => !inside(region, a) && !inside(region, b));
+  let [best, least] = [null, Infinity];
+  for (const bow of BOWS) {
+    const control = {
+      x: (a.x + b.x) / 2 + (b.y - a.y) * bow,
+      y: Math.max(6, Math.min(map.height - 6, (a.y + b.y) / 2 - (b.x - a.x) * bow)),
+    };
+    let cost = bow > 0 ? bow * 20 : 2 - bow * 20;
+    for (const share of [0.3, 0.5, 0.7]) {
+      const point = along(a, control, b, share);
+      for (const { x, y, r } of others) cost += Math.max(0, r - Math.hypot(point.x - x, point.y - y));
+    }
+    if (cost < least) [best, least] = [control, cost];
+    if (others.length === 0) break;
+  }
+  const from = towards(a, best, map.radius + 3);
+  const to = towards(b, best, map.radius + 4);
   return {
-    d: `M${from.x.toFixed(1)} ${from.y.toFixed(1)}Q${control.x.toFixed(1)} ${control.y.toFixed(1)} ${to.x.toFixed(1)} ${to.y.toFixed(1)}`,
-    x: (from.x + 2 * control.x + to.x) / 4,
-    y: (from.y + 2 * control.y + to.y) / 4,
+    d: `M${from.x.toFixed(1)} ${from.y.toFixed(1)}Q${best.x.toFixed(1)} ${best.y.toFixed(1)} ${to.x.toFixed(1)} ${to.y.toFixed(1)}`,
+    ...along(from, best, to, 0.5),
   };
+}
+
+const inside = ({ x, y, r }, point) => Math.hypot(point.x - x, point.y - y) < r;
+
+function along(a, control, b, t) {
+  const mix = (p, q, r) => (1 - t) ** 2 * p + 2 * t * (1 - t) * q + t ** 2 * r;
+  return { x: mix(a.x, control.x, b.x), y: mix(a.y, control.y, b.y) };
 }
 
 function towards(a, b, by) {

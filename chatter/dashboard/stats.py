@@ -20,6 +20,10 @@ from chatter.ids import NetID
 MAX_SAMPLES = 300
 SAMPLE_EVERY_S = 1.0
 
+# Nodes are asked every second or two; after that somebody begins to look, and the first figures of a
+# node are those of its whole life.
+UNSEEN_AFTER_S = 5.0
+
 # Nodes that were removed, for readers that are behind; one that missed more asks for a snapshot.
 MAX_REMOVED = 4096
 
@@ -67,7 +71,7 @@ _RATES = (
 class _Row:
     """One node."""
 
-    __slots__ = ("columns", "counters", "rtt_s", "shown", "tags", "uptime_s")
+    __slots__ = ("columns", "counters", "rtt_s", "shown", "tags", "told_at", "uptime_s")
 
     def __init__(self) -> None:
         self.shown = Versioned()
@@ -76,6 +80,8 @@ class _Row:
         self.tags: dict[str, int] = {}
         self.columns: dict[str, int] = {}
         self.rtt_s: float | None = None
+        self.told_at = float("-inf")
+        """When it told its figures last."""
         self.uptime_s = -1
         """-1 until it told its figures."""
 
@@ -115,7 +121,7 @@ class Board:
     def fold(self, event: object, now: float) -> None:
         """Take in an event of the node that watches."""
         if isinstance(event, NodeFigures):
-            self._figures(event)
+            self._figures(event, now)
         elif isinstance(event, BroadcastPassed):
             self._stories.passed(event, now)
         elif isinstance(event, BroadcastSettled):
@@ -149,7 +155,7 @@ class Board:
         self._stories.tick(now, self.version)
         for name, value in self._sums.items():
             self._totals.put(name, value, self.version)
-        if self._sampled_at is None or now - self._sampled_at > 5 * SAMPLE_EVERY_S:
+        if self._sampled_at is None or now - self._sampled_at > UNSEEN_AFTER_S:
             # Nobody looked in between: a rate over that time would say nothing.
             self._sampled_at, self._sampled = now, dict(self._sums)
         elif now - self._sampled_at >= SAMPLE_EVERY_S:
@@ -222,9 +228,13 @@ class Board:
         row = self._rows.get(netid)
         return None if row is None else row.shown.values["segment"]
 
-    def _figures(self, event: NodeFigures) -> None:
+    def _figures(self, event: NodeFigures, now: float) -> None:
         self.version += 1
         row = self._row(event.address)
+        # What it counted while nobody looked belongs to the sums, but to no second of the history.
+        unseen = now - row.told_at > UNSEEN_AFTER_S
+        row.told_at = now
+        before = self._sums.copy() if unseen else {}
         if event.uptime_s < row.uptime_s:  # another process: it counts from 0
             row.counters.clear()
             row.tags.clear()
@@ -239,6 +249,8 @@ class Board:
             self._tag_sums[tag] = self._tag_sums.get(tag, 0) + more
             self._tags.put(tag, self._tag_sums[tag], self.version)
             self._add(row, "deliveries", more)
+        for name, sum_before in before.items():
+            self._sampled[name] = self._sampled.get(name, 0) + self._sums[name] - sum_before
         put = row.shown.put
         for name in _NODE_COLUMNS:
             put(name, row.columns.get(name, 0), self.version)

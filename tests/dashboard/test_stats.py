@@ -156,17 +156,21 @@ def _apply(page: dict[str, Any], changes: dict[str, Any]) -> None:
 
 def test_a_sample_tells_the_rate_of_its_second_and_nothing_of_when_nobody_looked() -> None:
     board = make_board()
-    board.fold(figures(2, {"broadcasts": 1000}), 0.0)
     board.tick(0.0)
-    board.fold(figures(2, {"broadcasts": 1010}), 1.0)
+    board.fold(figures(2, {"broadcasts": 1000}), 0.2)  # of its whole life
+    board.fold(figures(2, {"broadcasts": 1010}), 0.9)
     board.tick(0.5)
     board.tick(1.0)
-    board.fold(figures(2, {"broadcasts": 5000}), 60.0)
-    board.tick(60.0)
+    board.tick(60.0)  # somebody looks again
+    board.fold(figures(2, {"broadcasts": 5000}), 60.3)
+    board.fold(figures(3, {"broadcasts": 7000}), 60.4)
     board.tick(61.0)
+    board.fold(figures(3, {"broadcasts": 7004}), 61.4)
+    board.tick(62.0)
 
     rates = [(one["t"], one["broadcasts"]) for one in board.snapshot()["history"]]
-    assert rates == [(1000, 10.0), (61000, 0.0)]
+    assert rates == [(1000, 10.0), (61000, 0.0), (62000, 4.0)]
+    assert board.snapshot()["totals"]["broadcasts"] == 12004
 
 
 def test_history_is_bounded() -> None:

@@ -220,6 +220,7 @@ WIDEST_TAG = Gossip(
         widest_traces(WIDE[-1:], WIDE[-1:], 0),
         widest_result(WIDE[0], (), ()),
         widest_result(WIDE[0], WIDE[::2], (Served(WIDE[-1], 64, True, (), ()),)),
+        widest_result(WIDE[0], (), tuple(Served(one, 64, True, (), ()) for one in WIDE[::2])),
     ],
     ids=lambda record: type(record).__name__,
 )

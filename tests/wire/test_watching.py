@@ -184,6 +184,26 @@ def test_what_was_sent_here_has_recipients_and_no_sender() -> None:
     assert decode_record(20, data, TABLE) == Traces((SENT,))
 
 
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (20, "01" + "09" + ID_HEX[2:] + "00" + "00" + "00" + "0168" + "00"),
+        (20, "01" + ID_HEX + "01" + "09" + "00" + "00" + "0168" + "00"),
+        (21, "09" + ID_HEX[2:] + "00" + "0168" + "00" + "00" + "00" + "00"),
+        (21, ID_HEX + "00" + "0168" + "00" + "00" + "01" + "0901" + "00"),
+        (21, ID_HEX + "00" + "0168" + "00" + "00" + "00" + "01" + "09" + "00" + "01" + "00"),
+        (21, ID_HEX + "00" + "0168" + "00" + "00" + "00" + "01" + "000001" + "010901" + "00"),
+    ],
+    ids=["origin", "sender", "origin of a result", "missing", "server", "recipient"],
+)
+def test_a_netid_that_the_table_does_not_have_is_refused(kind: int, data: str) -> None:
+    larger = (*TABLE, NetID("10.0.0.2", 1))
+    assert decode_record(kind, bytes.fromhex(data), larger) is not None
+
+    with pytest.raises(FrameError, match="table does not"):
+        decode_record(kind, bytes.fromhex(data), TABLE)
+
+
 @pytest.mark.parametrize("hop", [65, 2**64 - 1])
 def test_a_trace_of_an_impossible_hop_is_refused(hop: int) -> None:
     with pytest.raises(FrameError, match="hop"):
