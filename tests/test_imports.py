@@ -64,12 +64,36 @@ assert not monkey.saved
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["click", "geventwebsocket", "flask"])
+@pytest.mark.parametrize("module", ["click", "geventwebsocket", "flask", "rich"])
 def test_importing_leaves_the_corners_alone(module: str) -> None:
     """The command's library and those of extras would cost every program that imports chatter."""
     done = run_python(f"import sys, chatter; sys.exit({module!r} in sys.modules)")
 
     assert done.returncode == 0, done.stderr or f"import chatter imports {module}"
+
+
+def test_a_node_without_a_dashboard_has_nothing_of_it() -> None:
+    """Not even its modules: so no socket, no greenlet and no work."""
+    done = run_python("""
+from gevent import monkey
+monkey.patch_all()
+import os, sys
+import chatter
+
+with chatter.Chatter(address="127.0.0.1:0", key=chatter.generate_key(), multicast=[]) as node:
+    assert node.dashboard_url is None
+    opened = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            opened.append(os.readlink(f"/proc/self/fd/{number}"))
+        except OSError:
+            pass  # that of the listing itself
+    assert sum(one.startswith("socket:") for one in opened) == 2, opened  # TCP and UDP, one port
+    found = [one for one in sys.modules if one.startswith(("chatter.dashboard", "geventwebsocket"))]
+    assert not found, found
+""")
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_may_be_imported_before_the_patch() -> None:

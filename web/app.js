@@ -19,8 +19,8 @@ let frames = 0;
 
 const status = new Status();
 const map = new ClusterMap((node) => shown.describe(node), requestFrame);
-const shown = new Shown(map, state, requestFrame);
-const broadcasts = new Broadcasts((one, followed) => shown.take(one, followed), requestFrame);
+const shown = new Shown(map, state, () => broadcasts.keep(), requestFrame);
+const broadcasts = new Broadcasts((one) => shown.take(one), requestFrame);
 const table = new NodeTable(requestFrame);
 const counts = new Counts();
 const tags = new Bars("tags", "tag", byId("tags"), byId("no-tags"));

@@ -7,8 +7,11 @@ import { colourOf } from "./route.js";
 // While many are sent, each is to be seen for a moment.
 const DWELL_MS = 1000;
 
+// What was sent from this page is pinned before it is listed; sampling may leave it out.
+const WAIT_MS = 5000;
+
 export class Broadcasts {
-  /** @param onShow takes the broadcast to be shown, or null, and whether it is only followed */
+  /** @param onShow takes the broadcast to be shown, or null */
   constructor(onShow, requestFrame) {
     this.onShow = onShow;
     this.requestFrame = requestFrame;
@@ -18,6 +21,8 @@ export class Broadcasts {
     this.pinned = null;
     this.shown = null;
     this.shownAt = -Infinity;
+    this.told = null; // the broadcast as it was told when it was drawn
+    this.stop = null; // the one row at which the tab key stops
     this.held = false;
     this.follow.addEventListener("click", () => this.pin(this.pinned === null ? this.shown : null));
     this.list.addEventListener("click", (event) => {
@@ -34,7 +39,6 @@ export class Broadcasts {
   update(state, changed, now) {
     this.state = state;
     if (changed.parts.has("broadcasts") && !this.held) this.drawList();
-    if (this.pinned !== null && !state.broadcasts.has(this.pinned)) this.setPinned(null);
     this.choose(changed, now);
   }
 
@@ -45,8 +49,14 @@ export class Broadcasts {
     this.requestFrame();
   }
 
+  /** Pins what is shown. */
+  keep() {
+    if (this.pinned === null && this.shown !== null) this.pin(this.shown);
+  }
+
   setPinned(id) {
     this.pinned = id;
+    this.pinnedAt = performance.now();
     set(this.follow, "aria-pressed", id === null);
   }
 
@@ -60,8 +70,21 @@ export class Broadcasts {
     return settled ?? any;
   }
 
+  // What is pinned stays though fifty newer ones push it out of the list, and is waited for a while
+  // if it was only just sent. A snapshot may have given the numbers in it to other nodes.
+  wanted(changed, now) {
+    if (this.pinned !== null) {
+      const one = this.state.broadcasts.get(this.pinned);
+      if (one) return one;
+      const kept = this.told?.id === this.pinned;
+      if (!changed.everything && (kept || now - this.pinnedAt < WAIT_MS)) return this.told;
+      this.setPinned(null);
+    }
+    return this.latest();
+  }
+
   choose(changed, now) {
-    const wanted = this.pinned === null ? this.latest() : this.state.broadcasts.get(this.pinned);
+    const wanted = this.wanted(changed, now);
     const id = wanted?.id ?? null;
     if (id === this.shown && !changed.parts.has("broadcasts") && !changed.everything) return;
     if (id !== this.shown && this.state.broadcasts.has(this.shown) && now - this.shownAt < DWELL_MS) {
@@ -75,13 +98,15 @@ export class Broadcasts {
       set(this.rows.get(this.shown)?.button ?? this.list, "aria-current", null);
       this.shown = id;
       this.shownAt = now;
-      this.told = undefined;
     }
     const row = this.rows.get(id);
-    if (row) set(row.button, "aria-current", "true");
+    if (row) {
+      set(row.button, "aria-current", "true");
+      this.stopAt(row.button);
+    }
     if (this.told === wanted && !changed.everything) return;
     this.told = wanted;
-    this.onShow(wanted ?? null, this.pinned === null);
+    this.onShow(wanted ?? null);
   }
 
   drawList() {
@@ -96,7 +121,7 @@ export class Broadcasts {
     if (row === undefined) {
       const cell = (name) => element("span", { class: name });
       row = { time: cell("time"), tag: element("bdi", { class: "tag" }), last: cell("last"), from: cell("from"), reach: cell("reach"), rounds: cell("rounds"), told: null };
-      row.button = element("button", { type: "button", "data-testid": "broadcast", "data-id": one.id }, row.tag, row.last, row.time, row.from, row.reach, row.rounds);
+      row.button = element("button", { type: "button", "data-testid": "broadcast", "data-id": one.id, tabindex: -1 }, row.tag, row.last, row.time, row.from, row.reach, row.rounds);
       row.item = element("li", {}, row.button);
       this.rows.set(one.id, row);
     }
@@ -117,12 +142,21 @@ export class Broadcasts {
     return row;
   }
 
+  stopAt(button) {
+    if (this.stop !== null) set(this.stop, "tabindex", -1);
+    this.stop = button;
+    set(button, "tabindex", 0);
+  }
+
   step(event) {
     const by = { ArrowUp: -1, ArrowDown: 1 }[event.key];
     const item = event.target.closest("li");
     if (!by || !item) return;
     event.preventDefault();
-    (by < 0 ? item.previousElementSibling : item.nextElementSibling)?.firstChild.focus();
+    const next = by < 0 ? item.previousElementSibling : item.nextElementSibling;
+    if (next === null) return;
+    this.stopAt(next.firstChild);
+    next.firstChild.focus();
   }
 
   release() {

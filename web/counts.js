@@ -3,7 +3,9 @@
 import { byId, element, say, set, shape } from "./dom.js";
 import { bytes, milliseconds, NONE, rate, ratio, whole } from "./format.js";
 
-const WIDE = 300; // one unit of a line is one second
+const WIDE = 300;
+const LEAST_SPAN_MS = 60000; // so that a page just opened shows more than a dot at its edge
+const SPAN_MS = 300000;
 const HIGH = 32;
 const BREAK_MS = 5000; // nobody watched: no line across it
 
@@ -111,15 +113,16 @@ export class Counts {
 
 function pathOf(history, read, from, top) {
   const end = history.at(-1)?.t;
+  const span = Math.min(SPAN_MS, Math.max(LEAST_SPAN_MS, end - history[0]?.t));
   let d = "";
   let before = null;
   for (const sample of history) {
     const value = read(sample);
-    if (value === null || end - sample.t > WIDE * 1000) {
+    if (value === null || end - sample.t > span) {
       before = null;
       continue;
     }
-    const x = WIDE - (end - sample.t) / 1000;
+    const x = WIDE * (1 - (end - sample.t) / span);
     const y = HIGH - 1.5 - (Math.max(0, value - from) / (top - from)) * (HIGH - 3);
     d += `${before === null || sample.t - before > BREAK_MS ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`;
     before = sample.t;

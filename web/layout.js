@@ -5,7 +5,9 @@ import { compareNames } from "./format.js";
 const CAPTION = 20; // pixels above each disc for its name
 const GAP = 14;
 const LARGEST = 170;
+const LARGEST_ALONE = 250; // where there is but one disc
 const RING_ONLY = 10; // so many nodes sit on one ring, with the middle free for the fan
+const RING_OF_SINGLES = 40; // all edges are TCP there: they are chords, and need the middle
 
 // Beyond so many segments of one node each, a disc for each would only be noise.
 const MAX_SINGLES = 6;
@@ -20,8 +22,8 @@ export function place(nodes, width, height) {
   fit(regions, width, height);
   const places = new Map();
   for (const region of regions) {
-    const spots = spotsOf(region.nodes.length);
-    const scale = region.r / unitRadius(region.nodes.length);
+    const spots = spotsOf(region);
+    const scale = region.r / unitRadius(region);
     region.nodes.forEach((node, i) => {
       places.set(node.address, { x: region.x + spots[i].x * scale, y: region.y + spots[i].y * scale, room: scale });
     });
@@ -49,13 +51,13 @@ function groupBySegment(nodes) {
 // Discs in rows: the number of rows that lets them be largest, and a single row goes up and down, so
 // that TCP edges do not run through a disc on their way.
 function fit(regions, width, height) {
-  const radii = regions.map((region) => unitRadius(region.nodes.length));
+  const radii = regions.map(unitRadius);
   let best = null;
   for (let count = 1; count <= regions.length; count++) {
     const rows = inRows(radii, count);
     const widest = Math.min(...rows.map((row) => (width - GAP * (row.length + 1)) / sum(row.map((i) => 2 * radii[i]))));
     const tallest = (height - rows.length * (CAPTION + GAP)) / sum(rows.map((row) => 2 * largest(row, radii)));
-    const scale = Math.min(widest, tallest, LARGEST / Math.max(...radii));
+    const scale = Math.min(widest, tallest, (regions.length === 1 ? LARGEST_ALONE : LARGEST) / Math.max(...radii));
     if (best === null || scale > best.scale * 1.02) best = { rows, scale };
   }
   if (best === null) return;
@@ -95,10 +97,15 @@ function inRows(radii, count) {
 }
 
 // In units of the distance between neighbours.
-function unitRadius(count) {
+function unitRadius(region) {
+  const count = region.nodes.length;
   if (count === 1) return 0.9;
-  if (count <= RING_ONLY) return ringRadius(count) + 0.5;
+  if (onOneRing(region)) return ringRadius(count) + 0.5;
   return ringsFor(count) + 0.7;
+}
+
+function onOneRing({ kind, nodes }) {
+  return nodes.length <= (kind === "singles" ? RING_OF_SINGLES : RING_ONLY);
 }
 
 function ringRadius(count) {
@@ -111,9 +118,10 @@ function ringsFor(count) {
   return rings;
 }
 
-function spotsOf(count) {
+function spotsOf(region) {
+  const count = region.nodes.length;
   if (count === 1) return [{ x: 0, y: 0 }];
-  if (count <= RING_ONLY) return ring(count, ringRadius(count), count === 4 ? -Math.PI / 4 : count === 2 ? 0 : -Math.PI / 2);
+  if (onOneRing(region)) return ring(count, ringRadius(count), count === 4 ? -Math.PI / 4 : count === 2 ? 0 : -Math.PI / 2);
   const rings = ringsFor(count);
   const spots = [{ x: 0, y: 0 }];
   let left = count - 1;

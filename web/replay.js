@@ -6,7 +6,7 @@ import { milliseconds, whole } from "./format.js";
 import { colourOf } from "./route.js";
 
 const FIT_MS = 3500; // "whole" takes this long, whatever the broadcast took
-const LIVE_MS = 450; // a new one in passing
+const PASSING_MS = 450; // a new one, without being asked
 const STEPS = 8; // pictures instead of motion, for those who do not want any
 
 const ROWS_TOP = 4;
@@ -17,8 +17,11 @@ const RIGHT = 44;
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Replay {
-  /** @param onTime takes the time to be shown, in milliseconds after the sending, and whether to jump */
-  constructor(onTime, requestFrame) {
+  /**
+   * @param onTime takes the time to be shown, in milliseconds after the sending, and whether to jump
+   * @param onTouched is told that somebody looks at this broadcast, and the next must not take its place
+   */
+  constructor(onTime, onTouched, requestFrame) {
     this.onTime = onTime;
     this.requestFrame = requestFrame;
     this.route = null;
@@ -32,8 +35,13 @@ export class Replay {
       shape("g", { class: "hop" }, shape("text", { class: "hop-name" }), shape("line"), shape("path"), shape("text", { class: "hop-count", "text-anchor": "end" })),
     );
     this.ticks = new Pool(this.svg, () => shape("text", { class: "tick", "text-anchor": "middle" }));
-    this.button.addEventListener("click", () => (this.playing ? this.finish() : this.play(this.chosenTime())));
+    this.button.addEventListener("click", () => {
+      onTouched();
+      if (this.playing) this.finish();
+      else this.play(this.chosenTime());
+    });
     this.slider.addEventListener("input", () => {
+      onTouched();
       this.stop();
       this.tell((this.slider.value / 1000) * this.end);
     });
@@ -47,16 +55,14 @@ export class Replay {
     return this.route?.end ?? 0;
   }
 
-  /** Takes a route, and shows its end, or plays it in passing. */
-  load(route, live) {
+  /** Takes a route, and shows its end; if it is another one and in sight, plays it in passing. */
+  load(route, inSight) {
     const another = route?.broadcast.id !== this.route?.broadcast.id;
     this.route = route;
     this.button.disabled = this.slider.disabled = !route?.steps.length;
     this.drawStrip();
-    if (another && live && !stillness.matches && this.end > 0) {
-      this.tell(0);
-      this.play(LIVE_MS);
-    } else if (another || !this.playing) this.finish();
+    if (another && inSight && !stillness.matches && this.end > 0) this.play(PASSING_MS);
+    else if (another || !this.playing) this.finish();
     else this.again();
   }
 
@@ -72,6 +78,7 @@ export class Replay {
 
   play(takes) {
     if (!this.route?.steps.length) return;
+    this.tell(0);
     this.playing = { begun: null, takes };
     this.sayButton();
     this.requestFrame();

@@ -6,25 +6,37 @@ import { Replay } from "./replay.js";
 import { linesOf, reachOf, routeOf } from "./route.js";
 import { Tree } from "./tree.js";
 
+const MANY = 100;
+
 export class Shown {
-  constructor(map, state, requestFrame) {
+  constructor(map, state, onTouched, requestFrame) {
     this.map = map;
     this.state = state;
     this.tree = new Tree(map);
-    this.replay = new Replay((ms, still) => this.tree.seek(ms, still), requestFrame);
+    this.replay = new Replay((ms, still) => this.tree.seek(ms, still), onTouched, requestFrame);
     this.route = null;
     this.words = byId("tree-words");
     this.nameOf = (number) => this.state.byNumber.get(number)?.address ?? `node ${number}`;
     byId("tree-text").addEventListener("toggle", () => this.drawWords());
-    // What passes in live is not played to nobody.
     this.inSight = true;
-    new IntersectionObserver(([entry]) => (this.inSight = entry.isIntersecting)).observe(map.frame);
+    this.waiting = null; // what is to be taken when the map comes into sight again
+    new IntersectionObserver(
+      ([entry]) => {
+        this.inSight = entry.isIntersecting;
+        if (this.inSight && this.waiting !== null) this.take(this.waiting);
+      },
+      { rootMargin: "200px" },
+    ).observe(map.frame);
   }
 
-  take(broadcast, followed) {
+  /** Shows this one, or what is known of it by now; null for none. */
+  take(broadcast) {
+    // Nobody looks, and so many would cost those a stutter who look at the table.
+    this.waiting = !this.inSight && broadcast?.edges.length > MANY ? broadcast : null;
+    if (this.waiting !== null) return;
     this.route = broadcast && routeOf(broadcast);
     if (this.map.width) this.tree.draw(this.route, this.nameOf);
-    this.replay.load(this.route, followed && this.inSight);
+    this.replay.load(this.route, this.inSight);
     this.drawSummary();
     this.drawWords();
   }

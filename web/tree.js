@@ -118,7 +118,10 @@ export class Tree {
     const [ring, text] = this.origin.children;
     set(this.origin, "transform", `translate(${spot.x.toFixed(1)} ${spot.y.toFixed(1)})`);
     set(ring, "r", (this.map.radius + 4.5).toFixed(1));
-    set(text, "y", (-this.map.radius - 10).toFixed(1));
+    // Above, where its name is not; below if the caption of its segment is there.
+    const region = this.map.regions.find((one) => inside(one, spot));
+    const below = this.map.room < 45 && region && spot.y < region.y - 0.55 * region.r;
+    set(text, "y", (below ? this.map.radius + 19 : -this.map.radius - 10).toFixed(1));
     say(text, "origin");
     if (this.origin.parentNode === null) this.map.layers.marks.append(this.origin);
   }
@@ -154,6 +157,7 @@ const BOWS = [0.2, -0.2, 0.4, -0.4];
 
 function bowed(a, b, map) {
   const others = map.regions.filter((region) => !inside(region, a) && !inside(region, b));
+  const home = map.regions.find((region) => inside(region, a) && inside(region, b));
   let [best, least] = [null, Infinity];
   for (const bow of BOWS) {
     const control = {
@@ -165,8 +169,9 @@ function bowed(a, b, map) {
       const point = along(a, control, b, share);
       for (const { x, y, r } of others) cost += Math.max(0, r - Math.hypot(point.x - x, point.y - y));
     }
+    // Within a segment through its middle, not over the neighbours on its ring.
+    if (home) cost += Math.hypot(control.x - home.x, control.y - home.y);
     if (cost < least) [best, least] = [control, cost];
-    if (others.length === 0) break;
   }
   const from = towards(a, best, map.radius + 3);
   const to = towards(b, best, map.radius + 4);

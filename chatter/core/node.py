@@ -280,8 +280,8 @@ class Node:
             self._links.next_wakeup(),
             self._notices.next_wakeup(),
             self._channels.next_wakeup(),
-            self._watched.next_wakeup(),
-            self._watcher.next_wakeup(),
+            self._watched.wakeup,
+            self._watcher.wakeup,
         )
 
     def take_effects(self) -> list[Effect]:

@@ -240,7 +240,9 @@ class Receiver:
     def _dispatch(self, life: OriginLife, deliver: Deliver, now: float) -> None:
         gossip = deliver.gossip
         effects = self._context.effects
-        self._watched.delivered(deliver, now)
+        self._context.tags.count(gossip.tag)
+        if self._watched.active:
+            self._watched.delivered(deliver, now)
         handler = self._handlers.dispatcher(gossip.tag)
         if handler is not None and handler.ordered:
             if gossip.after > life.numbers.top:

@@ -109,7 +109,9 @@ class Watched:
         self._gauges = gauges
         self.active = False
         """Whether somebody watches, so that broadcasts are traced."""
-        self._until = float("-inf")
+        self.wakeup = float("inf")
+        """When ``tick`` has something to do: nobody watches any more by then. An attribute, as the
+        node looks at it with every datagram."""
         self._started_at = 0.0
         self._thin = 0
         self._version = 0
@@ -131,10 +133,9 @@ class Watched:
     # What happens here
 
     def delivered(self, deliver: Deliver, now: float) -> None:
-        """A broadcast is dispatched here. Hot: once for each."""
+        """A broadcast is dispatched here, while somebody watches."""
         gossip = deliver.gossip
-        self._context.tags.count(gossip.tag)
-        if self.active and chosen(gossip.id, self._thin):
+        if chosen(gossip.id, self._thin):
             multicast = deliver.via == "multicast"
             size = len(gossip.payload)
             self._keep(
@@ -159,22 +160,19 @@ class Watched:
 
     def tick(self, now: float) -> None:
         """Trace nothing once nobody watches any more."""
-        if self.active and now >= self._until:
+        if now >= self.wakeup:
             self.active = False
+            self.wakeup = float("inf")
             self._passed.clear()
             self._ended.clear()
             self._unsettled.clear()
-
-    def next_wakeup(self) -> float:
-        """When ``tick`` has something to do."""
-        return self._until if self.active else float("inf")
 
     # What is told
 
     def watch(self, thin: int, now: float) -> None:
         """Somebody watches, and wants so many traced."""
         self.active = True
-        self._until = now + WATCHED_FOR_S
+        self.wakeup = now + WATCHED_FOR_S
         self._thin = thin
 
     def asked(self, peer: Peer, watch: Watch, now: float) -> None:

@@ -71,7 +71,9 @@ class Watcher:
         self._watched = watched
         self._tell = tell
         self._until = float("-inf")
-        self._due_at = float("inf")
+        self.wakeup = float("inf")
+        """When ``tick`` has something to do. An attribute, as the node looks at it with every
+        datagram."""
         self._asked: dict[NetID, _Asked] = {}
         self._turn: list[NetID] = []
         self._turn_began_at = float("-inf")
@@ -86,26 +88,26 @@ class Watcher:
     @property
     def active(self) -> bool:
         """Whether somebody looks."""
-        return self._due_at != float("inf")
+        return self.wakeup != float("inf")
 
     def watch(self, now: float) -> None:
         """Somebody looks: ask the others, now and for the next seconds."""
         self._until = now + INTEREST_S
         if not self.active:
-            self._due_at = now
+            self.wakeup = now
             self._turn_began_at = float("-inf")
 
     def tick(self, now: float) -> None:
         """Ask those whose turn it is."""
-        if now < self._due_at:
+        if now < self.wakeup:
             return
         if now >= self._until:
-            self._due_at = float("inf")
+            self.wakeup = float("inf")
             self._asked.clear()
             self._turn.clear()
             self._own_known = 0
             return
-        self._due_at = now + STEP_S
+        self.wakeup = now + STEP_S
         interval_s = max(ASK_INTERVAL_S, len(self._context.peers.live()) / ASKED_PER_S)
         if not self._turn and now - self._turn_began_at >= interval_s - STEP_S / 2:
             self._begin_turn(now)
@@ -114,10 +116,6 @@ class Watcher:
             peer = self._context.peers.get(self._turn.pop())
             if peer is not None and peer.live:
                 self._ask(peer, now)
-
-    def next_wakeup(self) -> float:
-        """When ``tick`` has something to do."""
-        return self._due_at
 
     # Answers
 

@@ -20,8 +20,8 @@ from chatter.ids import NetID
 MAX_SAMPLES = 300
 SAMPLE_EVERY_S = 1.0
 
-# Nodes are asked every second or two; after that somebody begins to look, and the first figures of a
-# node are those of its whole life.
+# Nodes are asked every second or two; after this somebody begins to look, and the first figures of
+# a node are those of its whole life.
 UNSEEN_AFTER_S = 5.0
 
 # Nodes that were removed, for readers that are behind; one that missed more asks for a snapshot.
