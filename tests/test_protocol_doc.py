@@ -118,8 +118,8 @@ def test_what_is_said_of_watching_is_that_of_the_code() -> None:
 
     assert f"at most {watching.MAX_THIN})" in rows[18]
     assert f"at most {watching.MAX_PARTS})" in rows[19]
-    assert f"{watching.UPTIME_BITS} bits" in rows[19]
-    assert f"{watching.AGE_BITS} bits" in rows[20]
+    assert f"{watching.CLOCK_BITS} bits" in rows[19]
+    assert f"{watching.CLOCK_BITS} bits" in rows[20]
     assert f"only for {watched.WATCHED_FOR_S:.0f} s after a" in DOCUMENT
     assert f"1 to {watching.MAX_TEXT_BYTES} bytes" in DOCUMENT
 

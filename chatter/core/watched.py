@@ -18,7 +18,7 @@ from chatter.core.peers import Peer
 from chatter.core.receipts import group_edges
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.gossip import Gossip
-from chatter.wire.records import MAX_AGE_US, Figures, Record, Result, Trace, Traces, Watch
+from chatter.wire.records import MAX_CLOCK_US, Figures, Record, Result, Trace, Traces, Watch
 
 # After the last question for so long traces are kept: several questions of a watcher may get lost.
 WATCHED_FOR_S = 10.0
@@ -187,10 +187,10 @@ class Watched:
         news = self.news(watch.known)
         for figures in self._figures(watch.question, news, now):
             self._tell(peer, [figures])
-        for traces in _packed([_trace(one, now) for one in news.passed]):
+        for traces in _packed([self._trace(one) for one in news.passed]):
             self._tell(peer, [traces])
         for ended in news.ended:
-            for result in _results(ended, now):
+            for result in _results(ended, self._clock_us(ended.at)):
                 self._tell(peer, [result])
 
     def news(self, known: int) -> News:
@@ -209,9 +209,17 @@ class Watched:
 
     def uptime_s(self, now: float) -> int:
         """Whole seconds since the node was started."""
-        return max(0, int(now - self._started_at))
+        return self._clock_us(now) // 1_000_000
 
     # Details
+
+    def _clock_us(self, at: float) -> int:
+        return min(MAX_CLOCK_US, max(0, int((at - self._started_at) * 1e6)))
+
+    def _trace(self, passed: Passed) -> Trace:
+        broadcast, hop, sender, multicast, at, tag, size, recipients = passed
+        at_us = self._clock_us(at)
+        return Trace(broadcast, hop, sender, multicast, at_us, tag, size, recipients)
 
     def _keep(self, passed: Passed) -> None:
         self._passed.append((self._version + 1, passed))
@@ -236,23 +244,14 @@ class Watched:
                     room = DATAGRAM_BYTES - 128
                 room -= cost
                 parts[-1][which].append((name, value))
-        uptime_s, package = self.uptime_s(now), self._context.package
+        clock_us, package = self._clock_us(now), self._context.package
         return [
             Figures(
-                question, news.version, part, len(parts), uptime_s, package,
+                question, news.version, part, len(parts), clock_us, package,
                 tuple(counters), tuple(tags),
             )
             for part, (counters, tags) in enumerate(parts)
         ]  # fmt: skip
-
-
-def _age_us(at: float, now: float) -> int:
-    return min(MAX_AGE_US, max(0, int((now - at) * 1e6)))
-
-
-def _trace(passed: Passed, now: float) -> Trace:
-    broadcast, hop, sender, multicast, at, tag, size, recipients = passed
-    return Trace(broadcast, hop, sender, multicast, _age_us(at, now), tag, size, recipients)
 
 
 def _packed(traces: Sequence[Trace]) -> list[Traces]:
@@ -266,17 +265,17 @@ def _packed(traces: Sequence[Trace]) -> list[Traces]:
     return _packed(traces[:middle]) + _packed(traces[middle:])
 
 
-def _results(ended: Ended, now: float) -> list[Result]:
+def _results(ended: Ended, at_us: int) -> list[Result]:
     """An outcome in records that each fit in a datagram."""
     size = _EDGES_IN_RESULT
     while True:
-        results = _results_of(ended, size, now)
+        results = _results_of(ended, size, at_us)
         if size == 1 or all(fits([result]) for result in results):
             return results
         size //= 2
 
 
-def _results_of(ended: Ended, size: int, now: float) -> list[Result]:
+def _results_of(ended: Ended, size: int, at_us: int) -> list[Result]:
     outcome = ended.outcome
     rows: list[Edge | NetID] = [*outcome.missing, *outcome.edges]
     results = []
@@ -288,7 +287,7 @@ def _results_of(ended: Ended, size: int, now: float) -> list[Result]:
         groups = tuple(served for report in group_edges(edges) for served in report)
         results.append(
             Result(
-                ended.id, _age_us(ended.at, now), ended.tag, ended.size, ended.recipients,
+                ended.id, at_us, ended.tag, ended.size, ended.recipients,
                 missing, groups,
             )
         )  # fmt: skip

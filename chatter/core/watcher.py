@@ -32,6 +32,10 @@ STEP_S = 0.1
 TRACED_PER_S = 4.0
 TRACES_PER_S = 400.0
 
+# The shortest round trip tells best how two clocks stand to each other, as what delays an answer
+# delays it on one way. It counts for so long, as clocks drift: a millisecond in a minute, at worst.
+CLOCK_FOR_S = 60.0
+
 # How much the newest second counts for the rate of broadcasts.
 _RATE_SHARE = 0.5
 
@@ -39,7 +43,17 @@ _RATE_SHARE = 0.5
 class _Asked:
     """What we have of one life of one node."""
 
-    __slots__ = ("asked_at", "broadcasts", "epoch", "known", "parts", "question", "rtt_s")
+    __slots__ = (
+        "asked_at",
+        "broadcasts",
+        "clock_at",
+        "clock_rtt_s",
+        "epoch",
+        "known",
+        "parts",
+        "question",
+        "started_at",
+    )
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -47,11 +61,21 @@ class _Asked:
         """The version of its figures that we have whole."""
         self.question = 0
         self.asked_at = float("-inf")
-        self.rtt_s = 0.0
-        """The last round trip: half of it is how long ago the answer was sent."""
+        self.started_at: float | None = None
+        """When it was started, by our clock: what it tells of times is reckoned from there."""
+        self.clock_rtt_s = float("inf")
+        """The round trip that this was found out by."""
+        self.clock_at = float("-inf")
+        """When it was."""
         self.parts: set[int] = set()
         """The parts that came of the answer to the last question."""
         self.broadcasts = 0
+
+    def set_clock(self, uptime_s: float, rtt_s: float, now: float) -> None:
+        """It told its clock, and the answer took so long."""
+        if rtt_s <= self.clock_rtt_s or now - self.clock_at > CLOCK_FOR_S:
+            self.started_at = now - rtt_s / 2 - uptime_s
+            self.clock_rtt_s, self.clock_at = rtt_s, now
 
 
 class Watcher:
@@ -126,7 +150,7 @@ class Watcher:
             return  # the answer to an earlier question; the next one has it all again
         rtt_s = now - asked.asked_at if not asked.parts else None
         if rtt_s is not None:
-            asked.rtt_s = rtt_s
+            asked.set_clock(figures.uptime_us / 1e6, rtt_s, now)
         asked.parts.add(figures.part)
         if len(asked.parts) == figures.parts:
             asked.known = figures.version
@@ -139,19 +163,23 @@ class Watcher:
             asked.broadcasts = counters["broadcasts"]
         self._context.effects.append(
             NodeFigures(
-                peer.netid, peer.epoch, rtt_s, figures.uptime_s, figures.package, counters,
+                peer.netid,
+                peer.epoch,
+                rtt_s,
+                figures.uptime_us // 1_000_000,
+                figures.package,
+                counters,
                 dict(figures.tags),
             )
-        )  # fmt: skip
+        )
 
     def traces(self, peer: Peer, traces: Traces, now: float) -> None:
         """A node tells where broadcasts came by."""
         asked = self._of(peer)
-        if asked is None:
-            return
-        told_at = now - asked.rtt_s / 2
-        for broadcast, hop, sender, multicast, age_us, tag, size, recipients in traces.entries:
-            at = told_at - age_us / 1e6
+        if asked is None or asked.started_at is None:
+            return  # its figures were lost; the next answer has all of it again
+        for broadcast, hop, sender, multicast, at_us, tag, size, recipients in traces.entries:
+            at = asked.started_at + at_us / 1e6
             self._context.effects.append(
                 BroadcastPassed(
                     broadcast, peer.netid, hop, sender, multicast, at, tag, size,
@@ -162,9 +190,9 @@ class Watcher:
     def result(self, peer: Peer, result: Result, now: float) -> None:
         """A node tells what became of a confirmed broadcast of its own."""
         asked = self._of(peer)
-        if asked is None or result.id.origin != peer.netid:
+        if asked is None or asked.started_at is None or result.id.origin != peer.netid:
             return
-        sent_at = now - asked.rtt_s / 2 - result.age_us / 1e6
+        sent_at = asked.started_at + result.at_us / 1e6
         edges = tuple(edges_of(result.groups))
         outcome = Outcome(tuple(edge.recipient for edge in edges), result.missing, edges)
         self._context.effects.append(

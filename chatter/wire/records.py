@@ -34,14 +34,14 @@ from chatter.wire.cursor import Cursor
 from chatter.wire.gossip import Gossip
 from chatter.wire.repair import Highest, Probe, Took, Top, Want, WantNumbers
 from chatter.wire.varint import encode_varint
-from chatter.wire.watching import MAX_AGE_US, MAX_THIN, Figures, Result, Trace, Traces, Watch
+from chatter.wire.watching import MAX_CLOCK_US, MAX_THIN, Figures, Result, Trace, Traces, Watch
 
 __all__ = [
     "CARRIERS",
     "CHALLENGE_BYTES",
     "CHUNK_BOUND",
     "LAST_EPOCH_TO_FOLLOW",
-    "MAX_AGE_US",
+    "MAX_CLOCK_US",
     "MAX_THIN",
     "OTHER_ID_BOUND",
     "TYPE_BYTES",

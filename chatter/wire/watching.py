@@ -4,15 +4,17 @@
 
     watch     question (varint), known (varint), thin (1)
     figures   question (varint), version (varint), part (varint), parts (varint),
-              uptime in seconds (varint of up to 32 bits), package version (text, may be empty),
+              clock (varint of up to 48 bits), package version (text, may be empty),
               counters: count; each: name (text), value (varint);
               tags: count; each: tag (text), deliveries (varint)
     traces    count; each: broadcast id, hop (varint);
               with hop 0 recipients (varint), else sender (index), flags (1): 1 by multicast;
-              age in microseconds (varint of up to 32 bits), tag (text), bytes (varint)
-    result    broadcast id, age in microseconds (varint of up to 32 bits), tag (text),
-              bytes (varint), recipients (varint), missing (index runs), groups as in a report
+              clock (varint of up to 48 bits), tag (text), bytes (varint)
+    result    broadcast id, clock (varint of up to 48 bits), tag (text), bytes (varint),
+              recipients (varint), missing (index runs), groups as in a report
 
+A clock is that of who tells it: microseconds since its node was started. Who asks finds out by the
+figures and the round trip how it stands to its own, as NTP does (RFC 5905, section 8).
 A text is 1 to 255 bytes behind their number. A name stands once in its list.
 """
 
@@ -39,18 +41,15 @@ from chatter.wire.gossip import MAX_HOPS, MAX_SIZE_BITS, MAX_TAG_BYTES
 from chatter.wire.idtable import decode_indices, encode_indices
 from chatter.wire.varint import encode_varint
 
-# Ages saturate there, after 71 minutes.
-AGE_BITS = 32
-MAX_AGE_US = (1 << AGE_BITS) - 1
-
 # A hash has no more bits that could be zero.
 MAX_THIN = 32
 
 # Datagrams of one answer: who asks keeps which ones came, and the names of a node fill a few dozen.
 MAX_PARTS = 256
 
-# 136 years: whoever makes a duration or a date of it meets no overflow.
-UPTIME_BITS = 32
+# Eight years: whoever makes a duration or a date of it meets no overflow.
+CLOCK_BITS = 48
+MAX_CLOCK_US = (1 << CLOCK_BITS) - 1
 
 # Names of counters are as long as a tag may be; so is the version of a package.
 MAX_TEXT_BYTES = MAX_TAG_BYTES
@@ -96,7 +95,8 @@ class Figures(NamedTuple):
     part: int
     """From 0."""
     parts: int
-    uptime_s: int
+    uptime_us: int
+    """Its clock when it tells this: microseconds since the node was started."""
     package: str
     """The version of the node's package; empty if it does not say."""
     counters: tuple[tuple[str, int], ...]
@@ -107,7 +107,7 @@ class Figures(NamedTuple):
         return ()
 
     def encode(self, index: Mapping[NetID, int]) -> bytes:
-        numbers = (self.question, self.version, self.part, self.parts, self.uptime_s)
+        numbers = (self.question, self.version, self.part, self.parts, self.uptime_us)
         parts = [encode_varint(number) for number in numbers]
         parts.append(_encode_text(self.package))
         return b"".join([*parts, _encode_named(self.counters), _encode_named(self.tags)])
@@ -119,7 +119,7 @@ class Figures(NamedTuple):
             cursor.varint(),
             cursor.varint(),
             cursor.varint(),
-            cursor.varint(UPTIME_BITS),
+            cursor.varint(CLOCK_BITS),
             _decode_text(cursor, least=0),
             _decode_named(cursor),
             _decode_named(cursor),
@@ -146,8 +146,8 @@ class Trace(NamedTuple):
     """Who served this node; the origin itself with hop 0."""
     multicast: bool
     """By multicast, or else by TCP; False with hop 0."""
-    age_us: int
-    """Microseconds since it came, or was sent, when this is told."""
+    at_us: int
+    """When it came, or was sent, by the clock of who tells it, in microseconds."""
     tag: str
     size: int
     """Of the encoded payload."""
@@ -165,13 +165,13 @@ class Traces(NamedTuple):
 
     def encode(self, index: Mapping[NetID, int]) -> bytes:
         parts = [encode_varint(len(self.entries))]
-        for broadcast, hop, sender, multicast, age_us, tag, size, recipients in self.entries:
+        for broadcast, hop, sender, multicast, at_us, tag, size, recipients in self.entries:
             parts += (encode_id(broadcast, index), encode_varint(hop))
             if hop:
                 parts += (encode_varint(index[sender]), bytes((_MULTICAST if multicast else 0,)))
             else:
                 parts.append(encode_varint(recipients))
-            parts += (encode_varint(age_us), _encode_text(tag), encode_varint(size))
+            parts += (encode_varint(at_us), _encode_text(tag), encode_varint(size))
         return b"".join(parts)
 
     @classmethod
@@ -187,8 +187,8 @@ class Result(NamedTuple):
     """What became of a confirmed broadcast, or a part of it: who answered, and who is missing."""
 
     id: BroadcastID
-    age_us: int
-    """Microseconds since it was sent, when this is told."""
+    at_us: int
+    """When it was sent, by the clock of who tells it, in microseconds."""
     tag: str
     size: int
     recipients: int
@@ -203,7 +203,7 @@ class Result(NamedTuple):
         return b"".join(
             (
                 encode_id(self.id, index),
-                encode_varint(self.age_us),
+                encode_varint(self.at_us),
                 _encode_text(self.tag),
                 encode_varint(self.size),
                 encode_varint(self.recipients),
@@ -216,7 +216,7 @@ class Result(NamedTuple):
     def decode(cls, cursor: Cursor, table: Sequence[NetID]) -> Result:
         return cls(
             decode_id(cursor, table),
-            cursor.varint(AGE_BITS),
+            cursor.varint(CLOCK_BITS),
             _decode_text(cursor),
             _decode_size(cursor),
             cursor.varint(),
@@ -240,8 +240,8 @@ def _decode_trace(cursor: Cursor, table: Sequence[NetID]) -> Trace:
         multicast = bool(decode_flags(cursor, _MULTICAST))
     else:
         recipients = cursor.varint()
-    age_us, tag, size = cursor.varint(AGE_BITS), _decode_text(cursor), _decode_size(cursor)
-    return Trace(broadcast, hop, sender, multicast, age_us, tag, size, recipients)
+    at_us, tag, size = cursor.varint(CLOCK_BITS), _decode_text(cursor), _decode_size(cursor)
+    return Trace(broadcast, hop, sender, multicast, at_us, tag, size, recipients)
 
 
 def _decode_size(cursor: Cursor) -> int:

@@ -223,7 +223,7 @@ def _watching(record: dict[str, Any], order: Sequence[str]) -> bytes:
     if record["kind"] == "figures":
         return _figures(record)
     if record["kind"] == "result":
-        out = _id(record, order) + leb128(record["age_us"]) + _text(record["tag"])
+        out = _id(record, order) + leb128(record["at_us"]) + _text(record["tag"])
         out += leb128(record["size"]) + leb128(record["recipients"])
         out += runs(order.index(netid) for netid in record["missing"])
         return out + _groups(record, order)
@@ -234,14 +234,14 @@ def _watching(record: dict[str, Any], order: Sequence[str]) -> bytes:
             out += leb128(one["recipients"])
         else:
             out += leb128(order.index(one["sender"])) + bytes([one["multicast"]])
-        out += leb128(one["age_us"]) + _text(one["tag"]) + leb128(one["size"])
+        out += leb128(one["at_us"]) + _text(one["tag"]) + leb128(one["size"])
     return out
 
 
 def _figures(record: dict[str, Any]) -> bytes:
     out = leb128(record["question"]) + leb128(record["version"])
     out += leb128(record["part"]) + leb128(record["parts"])
-    out += leb128(record["uptime_s"]) + _text(record["package"])
+    out += leb128(record["uptime_us"]) + _text(record["package"])
     for named in (record["counters"], record["tags"]):
         out += leb128(len(named))
         out += b"".join(_text(name) + leb128(value) for name, value in named)

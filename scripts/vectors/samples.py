@@ -108,7 +108,7 @@ def _trace(broadcast: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "hop": 1,
         "sender": broadcast["origin"],
         "multicast": False,
-        "age_us": 0,
+        "at_us": 0,
         "tag": "hello",
         "size": 18,
         "recipients": 0,
@@ -127,7 +127,7 @@ FIGURES: dict[str, Any] = {
     "version": 301,
     "part": 0,
     "parts": 1,
-    "uptime_s": 3600,
+    "uptime_us": 3600000001,
     "package": "0.1.0",
     "counters": [["broadcasts", 300], ["frames_sent", 5]],
     "tags": [["hello", 12]],
@@ -248,14 +248,14 @@ RECORDS: dict[str, dict[str, Any]] = {
     },
     "figures": FIGURES,
     "figures of nothing new": FIGURES
-    | {"uptime_s": 0, "package": "", "counters": [], "tags": [], "question": 0},
+    | {"uptime_us": 0, "package": "", "counters": [], "tags": [], "question": 0},
     "figures, the last part": FIGURES
     | {
         "question": 2**64 - 1,
         "version": 2**64 - 1,
         "part": 255,
         "parts": 256,
-        "uptime_s": 2**32 - 1,
+        "uptime_us": 2**48 - 1,
         "package": "1" * 255,
         "counters": [["größe/→", 0], ["x" * 255, 2**64 - 1]],
         "tags": [["größe/→", 2**64 - 1]],
@@ -263,8 +263,8 @@ RECORDS: dict[str, dict[str, Any]] = {
     "traces": {
         "kind": "traces",
         "entries": [
-            _trace(_id(A, EPOCH_A, 1), hop=0, age_us=250000, recipients=300),
-            _trace(_id(B, EPOCH_B, 300), age_us=20),
+            _trace(_id(A, EPOCH_A, 1), hop=0, at_us=250000, recipients=300),
+            _trace(_id(B, EPOCH_B, 300), at_us=20),
             _trace(_id(B, EPOCH_B, 301), hop=2, sender=V6[0], multicast=True, size=0),
         ],
     },
@@ -275,7 +275,7 @@ RECORDS: dict[str, dict[str, Any]] = {
             _trace(
                 _id(V6[1], 2**64 - 1, 2**64 - 1),
                 hop=hop,
-                age_us=2**32 - 1,
+                at_us=2**48 - 1,
                 tag="x" * 255,
                 size=2**32,
                 recipients=0 if hop else 2**64 - 1,
@@ -286,7 +286,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "result": _id(A, EPOCH_A, 2)
     | {
         "kind": "result",
-        "age_us": 250000,
+        "at_us": 250000,
         "tag": "hello",
         "size": 18,
         "recipients": 4,
@@ -311,7 +311,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "result of nobody": _id(V6[1], 2**64 - 1, 2**64 - 1)
     | {
         "kind": "result",
-        "age_us": 2**32 - 1,
+        "at_us": 2**48 - 1,
         "tag": "größe/→",
         "size": 2**32,
         "recipients": 2**64 - 1,

@@ -58,7 +58,7 @@ def test_who_asks_first_is_told_everything_and_later_only_what_changed() -> None
 
     assert dict(first.counters) == {"frames_sent": 5, "handler_queue": 3}
     assert first.tags == (("hello", 1),)
-    assert (first.question, first.part, first.parts, first.uptime_s) == (7, 0, 1, 12)
+    assert (first.question, first.part, first.parts, first.uptime_us) == (7, 0, 1, 12_500_000)
     assert second.counters == (("frames_sent", 6),)
     assert second.tags == ()
 
@@ -119,7 +119,7 @@ def test_broadcasts_are_traced_only_while_somebody_watches() -> None:
     (traces,) = [one for one in answer if isinstance(one, Traces)]
     (trace,) = traces.entries
     assert (trace.id, trace.hop, trace.sender, trace.multicast) == (two, 2, netid(9), True)
-    assert (trace.age_us, trace.tag, trace.size) == (500_000, "tag", 4)
+    assert (trace.at_us, trace.tag, trace.size) == (2_000_000, "tag", 4)
 
     assert stand.watched.wakeup == 2.5 + WATCHED_FOR_S
     stand.watched.tick(2.5 + WATCHED_FOR_S)
@@ -154,10 +154,10 @@ def test_the_origin_tells_for_how_many_and_what_its_receipt_says() -> None:
     answer = stand.ask(now=3.0)
 
     (traces,) = [one for one in answer if isinstance(one, Traces)]
-    assert traces.entries[0][1:] == (0, US, False, 1_000_000, "tag", 100, 3)
+    assert traces.entries[0][1:] == (0, US, False, 2_000_000, "tag", 100, 3)
     (result,) = [one for one in answer if isinstance(one, Result)]
     assert result.id == mine.id
-    assert (result.recipients, result.missing, result.age_us) == (3, (netid(4),), 1_000_000)
+    assert (result.recipients, result.missing, result.at_us) == (3, (netid(4),), 2_000_000)
     assert {(one.server, one.recipients) for one in result.groups} == {
         (US, (netid(2),)),
         (netid(2), (netid(3),)),

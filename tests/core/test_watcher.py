@@ -7,7 +7,7 @@ import pytest
 from chatter.core.effects import BroadcastPassed, BroadcastSettled, NodeFigures
 from chatter.core.peers import Peer
 from chatter.core.watched import Watched
-from chatter.core.watcher import ASKED_PER_S, INTEREST_S, STEP_S, Watcher, thin_for
+from chatter.core.watcher import ASKED_PER_S, CLOCK_FOR_S, INTEREST_S, STEP_S, Watcher, thin_for
 from chatter.ids import BroadcastID
 from chatter.wire.records import Figures, Record, Result, Served, Trace, Traces, Watch
 from tests.core.parts import US, make_context, make_peer, netid
@@ -138,31 +138,66 @@ def test_traces_and_receipts_become_effects_at_the_time_they_were() -> None:
     stand = Stand(others=1)
     (peer,) = stand.peers
     stand.run(0.0, 0.1)
-    stand.answer(peer, 0.04)
+    stand.answer(peer, 0.04, uptime_us=100_000)  # it was 0.02 then, by our clock
     stand.take()
     one = BroadcastID(netid(2), 7, 1)
-    trace = Trace(one, 2, netid(9), True, 20_000, "tag", 4, 0)
+    trace = Trace(one, 2, netid(9), True, 80_000, "tag", 4, 0)
     stand.watcher.traces(peer, Traces((trace,)), 0.05)
     groups = (Served(netid(2), 1, False, (netid(3),), (8,)),)
-    result = Result(one, 40_000, "tag", 4, 2, (netid(4),), groups)
+    result = Result(one, 60_000, "tag", 4, 2, (netid(4),), groups)
     stand.watcher.result(peer, result, 0.05)
 
     passed, settled = stand.take()
     assert isinstance(passed, BroadcastPassed)
     assert isinstance(settled, BroadcastSettled)
-    # Half of the round trip of 40 ms, and 20 ms of age, before it came.
-    assert passed.at == pytest.approx(0.05 - 0.02 - 0.02)
+    assert passed.at == pytest.approx(0.02 - 0.02)
     assert passed[:4] == (one, netid(2), 2, netid(9))
     assert passed.recipients is None
-    assert settled.at == pytest.approx(0.05 - 0.02 - 0.04)
+    assert settled.at == pytest.approx(0.02 - 0.04)
     assert settled.outcome.missing == (netid(4),)
     assert [edge[:4] for edge in settled.outcome.edges] == [(netid(2), netid(3), 1, False)]
+
+
+def test_the_shortest_round_trip_sets_the_clock() -> None:
+    """An answer that was delayed says less of when it was told."""
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+
+    def told_at(start: float, rtt_s: float) -> float:
+        stand.run(start, 1.0)
+        asked_at = stand.watcher._asked[peer.netid].asked_at
+        # Its clock is 100 s ahead of ours, and it answers in the first millisecond of each trip.
+        stand.answer(peer, asked_at + rtt_s, uptime_us=int((asked_at + 0.001 + 100) * 1e6))
+        stand.take()
+        trace = Trace(BroadcastID(netid(2), 7, 1), 1, netid(9), True, 100_500_000, "t", 0, 0)
+        stand.watcher.traces(peer, Traces((trace,)), asked_at + rtt_s)
+        (passed,) = stand.take()
+        assert isinstance(passed, BroadcastPassed)
+        return passed.at
+
+    assert told_at(0.0, 0.080) == pytest.approx(0.5 + 0.039)
+    assert told_at(1.0, 0.002) == pytest.approx(0.5)
+    assert told_at(2.0, 0.080) == pytest.approx(0.5)
+    assert told_at(3.0 + CLOCK_FOR_S, 0.080) == pytest.approx(0.5 + 0.039)
+
+
+def test_traces_of_a_node_whose_clock_is_not_known_wait_for_the_next_answer() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.run(0.0, 0.1)
+    stand.take()
+    trace = Trace(BroadcastID(netid(2), 7, 1), 1, netid(9), True, 5, "t", 0, 0)
+    stand.watcher.traces(peer, Traces((trace,)), 0.1)
+    stand.watcher.result(peer, Result(trace.id, 0, "t", 0, 0, (), ()), 0.1)
+
+    assert stand.take() == []
 
 
 def test_nobody_tells_of_another_ones_receipts() -> None:
     stand = Stand(others=1)
     (peer,) = stand.peers
     stand.run(0.0, 0.1)
+    stand.answer(peer, 0.1)
     stand.take()
     stand.watcher.result(peer, Result(BroadcastID(netid(3), 7, 1), 0, "t", 0, 0, (), ()), 0.1)
 

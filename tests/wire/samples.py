@@ -18,7 +18,7 @@ from chatter.wire.gossip import CODECS, MAX_HOPS, MAX_SIZE_BITS, MS_BITS, Gossip
 from chatter.wire.ranges import Ranges
 from chatter.wire.records import (
     LAST_EPOCH_TO_FOLLOW,
-    MAX_AGE_US,
+    MAX_CLOCK_US,
     MAX_THIN,
     Ack,
     Beacon,
@@ -47,7 +47,7 @@ from chatter.wire.records import (
     WantNumbers,
     Watch,
 )
-from chatter.wire.watching import MAX_PARTS, UPTIME_BITS
+from chatter.wire.watching import CLOCK_BITS, MAX_PARTS
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 
@@ -162,7 +162,7 @@ def record_from(given: dict[str, Any]) -> Record:
                 given["version"],
                 given["part"],
                 given["parts"],
-                given["uptime_s"],
+                given["uptime_us"],
                 given["package"],
                 tuple((name, value) for name, value in given["counters"]),
                 tuple((name, value) for name, value in given["tags"]),
@@ -172,7 +172,7 @@ def record_from(given: dict[str, Any]) -> Record:
         case "result":
             return Result(
                 _id(given),
-                given["age_us"],
+                given["at_us"],
                 given["tag"],
                 given["size"],
                 given["recipients"],
@@ -229,7 +229,7 @@ def _trace(given: dict[str, Any]) -> Trace:
         given["hop"],
         NetID.parse(given["sender"]),
         given["multicast"],
-        given["age_us"],
+        given["at_us"],
         given["tag"],
         given["size"],
         given["recipients"],
@@ -346,7 +346,7 @@ group_lists = st.lists(_served_groups(), max_size=4).map(tuple)
 reports = st.builds(Report, u64, group_lists)
 watches = st.builds(Watch, u64, u64, st.integers(0, MAX_THIN))
 named = st.dictionaries(tags, u64, max_size=20).map(lambda one: tuple(one.items()))
-ages = st.integers(0, MAX_AGE_US)
+clocks = st.integers(0, MAX_CLOCK_US)
 sizes = st.integers(0, 2**MAX_SIZE_BITS)
 
 
@@ -358,7 +358,7 @@ def _figures(draw: st.DrawFn) -> Figures:
         draw(positive),
         draw(st.integers(0, parts - 1)),
         parts,
-        draw(st.integers(0, 2**UPTIME_BITS - 1)),
+        draw(st.integers(0, 2**CLOCK_BITS - 1)),
         draw(st.just("") | tags),
         draw(named),
         draw(named),
@@ -374,14 +374,14 @@ def _traces(draw: st.DrawFn) -> Trace:
         hop,
         draw(any_netids) if hop else broadcast.origin,
         hop > 0 and draw(st.booleans()),
-        draw(ages),
+        draw(clocks),
         draw(tags),
         draw(sizes),
         0 if hop else draw(u64),
     )
 
 
-results = st.builds(Result, ids, ages, tags, sizes, u64, ordered_netids, group_lists)
+results = st.builds(Result, ids, clocks, tags, sizes, u64, ordered_netids, group_lists)
 records: st.SearchStrategy[Record] = st.one_of(
     hellos,
     gossips,

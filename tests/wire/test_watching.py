@@ -11,7 +11,7 @@ from chatter.ids import BroadcastID, NetID
 from chatter.wire.frame import MAX_ROUTING_BYTES
 from chatter.wire.idtable import MAX_TABLE_ENTRIES, encode_table
 from chatter.wire.records import (
-    MAX_AGE_US,
+    MAX_CLOCK_US,
     MAX_THIN,
     Figures,
     Record,
@@ -82,12 +82,12 @@ def test_figures_have_a_version() -> None:
         taken(FIGURES._replace(version=0))
 
 
-def test_a_node_lives_for_136_years_at_most() -> None:
-    longest = FIGURES._replace(uptime_s=2**32 - 1)
+def test_a_node_lives_for_eight_years_at_most() -> None:
+    longest = FIGURES._replace(uptime_us=2**48 - 1)
     assert taken(longest) == longest
 
-    with pytest.raises(FrameError, match="32 bits"):
-        taken(FIGURES._replace(uptime_s=2**32))
+    with pytest.raises(FrameError, match="48 bits"):
+        taken(FIGURES._replace(uptime_us=2**48))
 
 
 TWICE = (("a", 1), ("b", 1), ("a", 2))
@@ -221,7 +221,7 @@ def test_a_result_of_an_impossible_hop_is_refused(hop: str) -> None:
 
 
 @pytest.mark.parametrize("record", [TRACE, SENT, RESULT], ids=["came by", "sent", "result"])
-def test_an_age_and_a_size_have_an_end(record: Trace | Result) -> None:
+def test_a_clock_and_a_size_have_an_end(record: Trace | Result) -> None:
     def told(**changes: Any) -> Record | None:
         changed = record._replace(**changes)
         whole = Traces((changed,)) if isinstance(changed, Trace) else changed
@@ -229,9 +229,9 @@ def test_an_age_and_a_size_have_an_end(record: Trace | Result) -> None:
         assert back == whole
         return back
 
-    told(age_us=MAX_AGE_US, size=2**32)
-    with pytest.raises(FrameError, match="32 bits"):
-        told(age_us=MAX_AGE_US + 1)
+    told(at_us=MAX_CLOCK_US, size=2**32)
+    with pytest.raises(FrameError, match="48 bits"):
+        told(at_us=MAX_CLOCK_US + 1)
     with pytest.raises(TooLarge, match="beyond"):
         told(size=2**32 + 1)
     with pytest.raises(FrameError, match="33 bits"):
@@ -293,7 +293,7 @@ def test_the_largest_record_takes_little_more_than_its_bytes(kind: str) -> None:
     rows = MAX_ROUTING_BYTES // 16 - 1
     record: dict[str, Record] = {
         "figures": FIGURES._replace(counters=names, tags=names),
-        "traces": Traces((TRACE._replace(tag="x", age_us=1),) * rows),
+        "traces": Traces((TRACE._replace(tag="x", at_us=1),) * rows),
         "result": RESULT._replace(groups=(Served(ORIGIN, 1, True, (SENDER,), (3,)),) * 8000),
     }
     data = record[kind].encode(INDEX)
