@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/measure_dashboard",
         description=_HELP,
-        epilog="exit status: 1 if an update took the thread 16 ms or more, the feed 50 kB/s or more,"
+        epilog="exit status: 1 if an update took the thread 16 ms or more, the feed 50 kB/s,"
         " or the console said something; 2 without a browser",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -55,6 +55,6 @@ def updates_of(trace: Iterable[Event]) -> list[Update]:
         ]
         if around:
             task = max(around, key=lambda one: float(one["dur"]))
-            cpu_us: float = task.get("tdur", task["dur"])
+            cpu_us = float(task["tdur"] if "tdur" in task else task["dur"])
             found[task["ts"]] = Update(task["dur"] / 1000, cpu_us / 1000)
     return [found[at] for at in sorted(found)]
