@@ -179,6 +179,8 @@ class Watcher:
         if asked is None or asked.started_at is None:
             return  # its figures were lost; the next answer has all of it again
         for broadcast, hop, sender, multicast, at_us, tag, size, recipients in traces.entries:
+            if not hop and broadcast.origin != peer.netid:
+                continue  # only the origin knows when it sent it, and to how many
             at = asked.started_at + at_us / 1e6
             self._context.effects.append(
                 BroadcastPassed(

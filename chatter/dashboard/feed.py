@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -35,10 +36,18 @@ class Feed:
     Args:
         service: the node that watches.
         may_send: whether the page may send test broadcasts; it is told so.
+        logger: where to log.
     """
 
-    def __init__(self, service: Service, *, may_send: bool = False) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        may_send: bool = False,
+        logger: logging.Logger | None = None,
+    ) -> None:
         self._service = service
+        self._logger = logger or logging.getLogger("chatter")
         self._may_send = may_send
         self._followers: set[Follower] = set()
         self._looked_at = float("-inf")
@@ -148,6 +157,10 @@ class Feed:
                 self._step()
             except Closed:
                 return self.stop()  # the node was stopped, and we with it
+            except Exception:
+                # A bug of ours. It shall be seen, and cost one picture, not all that follow.
+                self._logger.exception("a bug in chatter; please report it. The dashboard goes on")
+                sleep(1.0)
             self._stepped.set()
             self._stepped.clear()
             sleep(STEP_S)

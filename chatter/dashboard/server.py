@@ -91,7 +91,7 @@ class Dashboard:
         if inherited_socket(self._text) is None:
             hosts.append(dashboard_address(self._text)[0])
         try:
-            feed = Feed(self._service, may_send=config.dashboard_send)
+            feed = Feed(self._service, may_send=config.dashboard_send, logger=self._logger)
             feed.start()
         except BaseException:
             listening.close()

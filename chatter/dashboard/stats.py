@@ -12,6 +12,8 @@ from typing import Any
 
 from chatter.core.effects import BroadcastPassed, BroadcastSettled, NodeFigures, PeerEvent
 from chatter.core.membership import Summary
+from chatter.core.peers import MAX_PEERS
+from chatter.core.tags import OTHERS
 from chatter.dashboard.stories import Stories
 from chatter.dashboard.versioned import Versioned
 from chatter.ids import NetID
@@ -29,6 +31,15 @@ MAX_REMOVED = 4096
 
 # Uptimes are told in steps, as each is a change to send.
 UPTIME_STEP_S = 10
+
+# Names that a member may make up, so that one that does fills no memory: what a node counts by, the
+# tags and reasons that are shown, and the addresses that get a number. There are never so many.
+MAX_NAMES = 1024
+MAX_SHOWN = 512
+MAX_NUMBERS = 2 * MAX_PEERS
+
+# The number of all nodes beyond those.
+NO_NUMBER = -1
 
 # A round trip moves by this much of what was measured last.
 _RTT_SHARE = 0.3
@@ -222,7 +233,12 @@ class Board:
         return row
 
     def _number_of(self, netid: NetID) -> int:
-        return self._numbers.setdefault(netid, len(self._numbers))
+        number = self._numbers.get(netid)
+        if number is None:
+            if len(self._numbers) >= MAX_NUMBERS:
+                return NO_NUMBER
+            number = self._numbers[netid] = len(self._numbers)
+        return number
 
     def _segment_of(self, netid: NetID) -> str | None:
         row = self._rows.get(netid)
@@ -246,8 +262,7 @@ class Board:
             self._count(row, name, value)
         for tag, value in event.tags.items():
             more = _more(row.tags, tag, value)
-            self._tag_sums[tag] = self._tag_sums.get(tag, 0) + more
-            self._tags.put(tag, self._tag_sums[tag], self.version)
+            self._show(self._tags, self._tag_sums, tag, more)
             self._add(row, "deliveries", more)
         for name, sum_before in before.items():
             self._sampled[name] = self._sampled.get(name, 0) + self._sums[name] - sum_before
@@ -266,14 +281,19 @@ class Board:
     def _count(self, row: _Row, name: str, value: int) -> None:
         more = _more(row.counters, name, value)
         if name.startswith(_DROPPED):
-            reason = name.removeprefix(_DROPPED)
-            self._drop_sums[reason] = self._drop_sums.get(reason, 0) + more
-            self._drops.put(reason, self._drop_sums[reason], self.version)
+            self._show(self._drops, self._drop_sums, name.removeprefix(_DROPPED), more)
             self._add(row, "drops", more)
         else:
             column = _COLUMN_OF.get(name)
             if column is not None:
                 self._add(row, column, more)
+
+    def _show(self, shown: Versioned, sums: dict[str, int], name: str, more: int) -> None:
+        """So many more of what is shown by its name."""
+        if name not in sums and len(sums) >= MAX_SHOWN:
+            name = OTHERS
+        sums[name] = sums.get(name, 0) + more
+        shown.put(name, sums[name], self.version)
 
     def _add(self, row: _Row, column: str, more: int) -> None:
         row.columns[column] = row.columns.get(column, 0) + more
@@ -295,6 +315,8 @@ class Board:
 def _more(former: dict[str, int], name: str, value: int) -> int:
     """How much was counted since; a value that fell can only be a count that began anew."""
     before = former.get(name, 0)
+    if not before and len(former) >= MAX_NAMES:
+        return 0
     former[name] = value
     return value - before if value >= before else value
 

@@ -12,10 +12,14 @@ from math import ceil, log2
 from typing import Any, NamedTuple
 
 from chatter.core.effects import BroadcastPassed, BroadcastSettled
+from chatter.core.peers import MAX_PEERS
 from chatter.ids import BroadcastID, NetID
 
 # Stories that are kept and shown: as many as a list can be looked through.
 MAX_STORIES = 50
+
+# Nodes that a receipt may name, whoever tells it: the largest cluster planned for.
+MAX_NAMED = MAX_PEERS
 
 # Ids of stories that are no longer kept, so that a late trace does not begin one anew.
 MAX_FORMER = 1000
@@ -143,6 +147,8 @@ class Stories:
             return
         story.confirmed = True
         story.recipients = event.recipients
+        if len(story.answered) + len(story.missing) >= MAX_NAMED:
+            return
         if story.sent_at is None:
             story.sent_at = event.at
         for edge in event.outcome.edges:

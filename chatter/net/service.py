@@ -382,7 +382,8 @@ class Service:
         """Have ``observer`` told of each event of the node, at once.
 
         For dashboards and the like. It is called in the middle of the node's work: it must not
-        wait, raise, or call the node. Besides peers and gaps it is told what `watch` brings.
+        wait, or call the node; if it raises, that is logged. Besides peers and gaps it is told what
+        `watch` brings.
 
         Returns:
             The call that ends it.
@@ -424,7 +425,10 @@ class Service:
 
     def _tell(self, event: Observed) -> None:
         for observer in tuple(self._observers):
-            observer(event)
+            try:
+                observer(event)
+            except Exception:  # it must not cost the node what else it has to do now
+                self._logger.exception("an observer failed")
         if isinstance(event, (NodeFigures, BroadcastPassed, BroadcastSettled)):
             return
         if isinstance(event, Gap):

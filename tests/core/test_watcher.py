@@ -158,6 +158,21 @@ def test_traces_and_receipts_become_effects_at_the_time_they_were() -> None:
     assert [edge[:4] for edge in settled.outcome.edges] == [(netid(2), netid(3), 1, False)]
 
 
+def test_only_the_origin_says_that_it_sent_something() -> None:
+    stand = Stand(others=2)
+    stand.run(0.0, 0.3)
+    for peer in stand.peers:
+        stand.answer(peer, 0.3)
+    stand.take()
+    trace = Trace(BroadcastID(netid(2), 7, 1), 0, netid(2), False, 5, "t", 0, 300)
+    for peer in stand.peers:
+        stand.watcher.traces(peer, Traces((trace,)), 0.3)
+
+    (passed,) = stand.take()
+    assert isinstance(passed, BroadcastPassed)
+    assert (passed.at_node, passed.recipients) == (netid(2), 300)
+
+
 def test_the_shortest_round_trip_sets_the_clock() -> None:
     """An answer that was delayed says less of when it was told."""
     stand = Stand(others=1)

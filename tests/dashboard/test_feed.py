@@ -119,3 +119,24 @@ def test_who_waits_is_told_when_it_ends(by: str) -> None:
         assert told
         with pytest.raises(Closed):
             feed.snapshot()
+
+
+@pytest.mark.parametrize("step", ["fold", "tick"])
+def test_a_bug_costs_one_picture_and_is_seen(
+    step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with feeding() as (nodes, feed), feed.follow() as follower:
+        follower.first()
+        whole = getattr(feed._board, step)
+        broken = iter([True])
+
+        def break_once(*args: object) -> None:
+            if next(broken, False):
+                raise ValueError("a bug")
+            whole(*args)
+
+        monkeypatch.setattr(feed._board, step, break_once)
+        nodes[1].chatter.broadcast("hello", 1)
+        read_until(follower, lambda changes: changes.get("tags") == {"hello": 1})
+
+    assert "ValueError: a bug" in caplog.text

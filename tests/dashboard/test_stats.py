@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from chatter.core.effects import PeerEvent
-from chatter.dashboard.stats import MAX_SAMPLES, Board
+from chatter.dashboard import stats
+from chatter.dashboard.stats import MAX_NAMES, MAX_SAMPLES, MAX_SHOWN, Board
+from chatter.ids import BroadcastID
 from tests.dashboard.samples import EPOCH, came, figures, netid, sent, summary
 
 
@@ -209,3 +213,28 @@ def test_what_is_shown_is_plain_json_with_numbers_that_javascript_can_hold() -> 
     snapshot = board.snapshot()
     assert json.loads(json.dumps(snapshot)) == snapshot
     assert max(numbers(snapshot)) < 2**53
+
+
+def test_a_member_that_makes_up_names_fills_no_memory() -> None:
+    board = make_board()
+    for number in range(5 * MAX_NAMES):
+        board.fold(figures(2, {f"dropped_{number}": 1}, {f"tag {number}": 1}), 1.0)
+    board.tick(1.0)
+    snapshot = board.snapshot()
+
+    assert len(snapshot["tags"]) == len(snapshot["drops"]) == MAX_SHOWN + 1
+    assert snapshot["tags"]["…"] == MAX_NAMES - MAX_SHOWN
+    assert snapshot["totals"]["deliveries"] == MAX_NAMES
+    assert len(json.dumps(snapshot)) < 100_000
+
+
+def test_addresses_that_are_made_up_get_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = make_board()
+    monkeypatch.setattr(stats, "MAX_NUMBERS", 4)
+    for number in range(10, 20):
+        board.fold(sent(broadcast=BroadcastID(netid(number), EPOCH, 1)), 1.0)
+    board.tick(9.0)
+
+    origins = [one["origin"] for one in board.snapshot()["broadcasts"]]
+    assert origins == [3, *[stats.NO_NUMBER] * 9]
+    assert node(board, 2)["n"] in (0, 1, 2)
