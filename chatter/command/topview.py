@@ -5,6 +5,7 @@ them has nothing to cut. What a state means is said by its word, a colour only r
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from chatter.command.figures import duration, milliseconds, short, sparkline
@@ -63,7 +64,8 @@ def draw(snapshot: Snapshot, width: int, height: int, sort: str = "segment") -> 
     listed = _MANY_BROADCASTS if height >= _TALL else _FEW_BROADCASTS
     lines = [_title(snapshot), [], *_rates(snapshot, width), []]
     if len(nodes) == 1:
-        lines.append([(_ALONE, "yellow")])
+        lines += [[(f" {part}", "yellow")] for part in wrap(_ALONE, max(20, width - 2))]
+        lines.append([])
     room = max(1, height - len(lines) - min(listed, max(1, len(told))) - 5)
     lines += _table(_NODE_COLUMNS, [_node_row(snapshot, one) for one in nodes], room, "nodes")
     lines += [[], *_broadcasts(snapshot, told, min(listed, max(1, height - len(lines) - 3)))]

@@ -61,10 +61,10 @@ def test_who_is_missing_is_named() -> None:
 
 
 def test_alone_it_says_what_to_check() -> None:
-    text = shown(snapshot(1))
+    text = shown(snapshot(1), width=60)
 
     assert "1 node: 1 alive" in text
-    assert "the same key" in text
+    assert "--join HOST:PORT names one of them directly" in " ".join(text.split())
     assert "no broadcast seen yet" in text
 
 
