@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from chatter.dashboard import stories as stories_module
 from chatter.dashboard.stories import MAX_STORIES, QUIET_S, RECENT_S, SHOW_EVERY_S, Stories
 from chatter.ids import BroadcastID, NetID
 from tests.dashboard.samples import EPOCH, ONE, came, edge, netid, sent, settled
@@ -147,3 +150,13 @@ def test_as_many_are_kept_as_fit_a_list_and_a_late_word_brings_none_back() -> No
     stories.tick(200.0, 1)
 
     assert [story["seqno"] for story in stories.since(0)] == list(range(3, MAX_STORIES + 3))
+
+
+def test_a_receipt_that_makes_up_nodes_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stories_module, "MAX_NAMED", 4)
+    stories = make_stories()
+    for part in range(10):
+        named = range(10 * part + 2, 10 * part + 5)
+        stories.settled(settled(*(edge(node) for node in named), recipients=99), 1.5)
+
+    assert len(shown(stories, 1.5 + QUIET_S)["edges"]) == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -570,3 +571,29 @@ def test_what_the_system_granted_is_told(caplog: pytest.LogCaptureFixture) -> No
 
     assert granted > 0
     assert f"hears {group} on lo, with {granted} bytes of receive buffer" in caplog.text
+
+
+def test_an_observer_that_fails_costs_the_node_and_the_others_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with cluster(1) as (one,):
+        seen: list[object] = []
+
+        def fail(event: object) -> None:
+            raise ValueError("a bug of an observer")
+
+        one.chatter.observe(fail)
+        end = one.chatter.observe(seen.append)
+        config = dataclasses.replace(one.chatter.config, address="127.0.0.1:0")
+        with Chatter(config) as two:
+            wait_until(lambda: (two.local_netid.port, "alive") in one.events)
+            two.broadcast("hello", 1)
+            wait_until(lambda: one.bodies == [1])
+            end()
+            told = len(seen)
+        wait_until(lambda: one.events[-1][1] == "left")
+
+    assert told >= 1
+    assert len(seen) == told, "who ended it is told no more"
+    assert "an observer failed" in caplog.text
+    assert "a bug in chatter" not in caplog.text
