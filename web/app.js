@@ -77,5 +77,4 @@ function draw(now) {
   }
 }
 
-
 feed.start();

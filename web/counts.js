@@ -9,6 +9,10 @@ const SPAN_MS = 300000;
 const HIGH = 32;
 const BREAK_MS = 5000; // nobody watched: no line across it
 
+// Nodes tell at different moments what they received and what they delivered: over one second the
+// quotient is mostly noise, and there is none in a second without deliveries.
+const RATIO_SAMPLES = 10;
+
 const perSecond = (write) => (value) => (value === null || value === undefined ? NONE : `${write(value)}/s`);
 
 const TILES = [
@@ -16,7 +20,7 @@ const TILES = [
   { name: "Deliveries", lines: ["deliveries"], write: perSecond(rate), totals: [["deliveries", "in all"]] },
   { name: "Latency to the last node", lines: ["p50_ms", "p99_ms"], legend: ["p50", "p99"], write: milliseconds, wide: true, totals: [] },
   { name: "Bytes", lines: ["bytes_in", "bytes_out"], legend: ["in", "out"], write: perSecond(bytes), wide: true, totals: [["bytes_in", "in", bytes], ["bytes_out", "out", bytes]] },
-  { name: "Copies per delivery", lines: [(s) => (s.deliveries ? s.copies / s.deliveries : null)], write: ratio, from: 1, totals: [["copies", "copies"], ["duplicates", "duplicates"]] },
+  { name: "Copies per delivery", lines: [copiesPerDelivery], write: ratio, from: 1, least: 1.5, totals: [["copies", "copies"], ["duplicates", "duplicates"]] },
   { name: "Rounds against bound", rounds: true, lines: ["rounds", "bound"], legend: ["rounds", "bound"], wide: true, totals: [] },
   { name: "Repairs", lines: ["repairs"], write: perSecond(rate), totals: [["repairs", "in all"]] },
   { name: "Gaps", lines: ["gaps"], write: perSecond(rate), totals: [["gaps", "in all"]], bad: true },
@@ -52,11 +56,21 @@ export class Counts {
     });
     // Counters that no tile shows, for whoever reads the page by program.
     this.frames = ["frames_in", "frames_out"].map((key) => [key, byId(key)]);
+    this.history = null;
+    this.inSight = true;
+    // A dozen lines that nobody sees would be felt in the table below them.
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.inSight = isIntersecting;
+      if (isIntersecting && this.history !== null) this.drawHistory(this.history);
+    }).observe(root);
   }
 
   update(state, changed) {
     if (changed.parts.has("totals")) this.drawTotals(state.totals);
-    if (changed.parts.has("history")) this.drawHistory(state.history);
+    if (changed.parts.has("history")) {
+      this.history = state.history;
+      if (this.inSight) this.drawHistory(this.history);
+    }
     if (changed.parts.has("broadcasts")) this.drawRounds(state.broadcasts);
   }
 
@@ -78,15 +92,15 @@ export class Counts {
   }
 
   drawHistory(history) {
-    const last = history.at(-1);
     for (const { about, values, paths, peak, root } of this.tiles) {
       if (!about.lines.length || about.rounds) continue;
-      const read = about.lines.map((line) => (typeof line === "string" ? (sample) => sample[line] ?? null : line));
-      const top = Math.max(...read.flatMap((one) => history.map((sample) => one(sample) ?? 0)), 0);
+      const read = about.lines.map((line) => (typeof line === "string" ? ({ [line]: value = null }) => value : line));
+      const told = read.map((one) => history.map(one));
+      const top = Math.max(...told.flat(), 0);
       const from = about.from ?? 0;
-      read.forEach((one, i) => {
-        say(values[i], about.write(last ? one(last) : null));
-        set(paths[i], "d", pathOf(history, one, from, Math.max(top, from + 1e-9)));
+      told.forEach((line, i) => {
+        say(values[i], about.write(line.at(-1)));
+        set(paths[i], "d", pathOf(history, line, from, Math.max(top, about.least ?? from + 1e-9)));
       });
       say(peak, top > from ? about.write(top).replace("/s", "") : "");
       if (about.bad) set(root, "data-bad", top > 0 ? "" : null);
@@ -111,13 +125,22 @@ export class Counts {
   }
 }
 
-function pathOf(history, read, from, top) {
+function copiesPerDelivery(_, at, history) {
+  let [copies, deliveries] = [0, 0];
+  for (let i = Math.max(0, at - RATIO_SAMPLES + 1); i <= at; i++) {
+    copies += history[i].copies ?? 0;
+    deliveries += history[i].deliveries ?? 0;
+  }
+  return deliveries ? copies / deliveries : null;
+}
+
+function pathOf(history, values, from, top) {
   const end = history.at(-1)?.t;
   const span = Math.min(SPAN_MS, Math.max(LEAST_SPAN_MS, end - history[0]?.t));
   let d = "";
   let before = null;
-  for (const sample of history) {
-    const value = read(sample);
+  for (const [i, sample] of history.entries()) {
+    const value = values[i];
     if (value === null || end - sample.t > span) {
       before = null;
       continue;

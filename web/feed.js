@@ -5,6 +5,13 @@ const LONGEST_PAUSE_MS = 5000;
 const TOKEN_NEEDED = 4401;
 const TRY_LATER = 1013;
 
+// A node tells a sample each second. Where the network just stops, or the node is frozen, a browser
+// may hold the connection open for many minutes: so long a silence is its end.
+const SILENCE_MS = 12000;
+const LOOK_MS = 2000;
+
+const ASK_MS = 5000; // for an answer that tells whether a connection is worth trying
+
 export class Feed {
   /**
    * @param onMessage takes each message, parsed by whoever wants it: as text
@@ -16,12 +23,14 @@ export class Feed {
     this.pause = FIRST_PAUSE_MS;
     this.socket = null;
     this.timer = null;
+    this.heardAt = 0;
   }
 
   start() {
     // A machine that wakes up, or a tab that comes to the front, need not sit out a pause.
     addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => document.hidden || this.hurry());
+    setInterval(() => this.listen(), LOOK_MS);
     this.onState("connecting", "");
     this.open();
   }
@@ -46,7 +55,9 @@ export class Feed {
     url.search = url.hash = "";
     const socket = new WebSocket(url);
     this.socket = socket;
+    this.heardAt = performance.now();
     socket.onmessage = (event) => {
+      this.heardAt = performance.now();
       // Not at the opening: a node that is being stopped opens and says nothing.
       this.pause = FIRST_PAUSE_MS;
       this.onState("connected", "");
@@ -55,7 +66,17 @@ export class Feed {
     socket.onclose = (event) => this.lost({ [TOKEN_NEEDED]: "token", [TRY_LATER]: "full" }[event.code] ?? "");
   }
 
+  listen() {
+    const { socket } = this;
+    if (socket === null || performance.now() - this.heardAt < SILENCE_MS) return;
+    // Its close event may take as long as the silence would: it must not come in a second time.
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.lost("");
+  }
+
   lost(why) {
+    this.socket = null;
     this.onState("disconnected", why);
     this.timer = setTimeout(() => {
       this.timer = null;
@@ -69,7 +90,8 @@ export class Feed {
   async retry() {
     let status = 0;
     try {
-      status = (await fetch("./", { method: "HEAD", cache: "no-store", redirect: "manual" })).status;
+      const asked = { method: "HEAD", cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(ASK_MS) };
+      status = (await fetch("./", asked)).status;
     } catch {
       // Nobody there: that is what the next pause is for.
     }

@@ -23,8 +23,8 @@ export class State {
     this.nodes = new Map();
     this.byNumber = new Map();
     this.totals = {};
-    this.tags = {};
-    this.drops = {};
+    this.tags = Object.create(null); // a tag may be called "__proto__"
+    this.drops = Object.create(null);
     this.history = [];
     this.broadcasts = new Map();
     this.changed = new Changed();
@@ -61,8 +61,8 @@ export class State {
     this.byNumber.clear();
     this.broadcasts.clear();
     this.totals = {};
-    this.tags = {};
-    this.drops = {};
+    this.tags = Object.create(null);
+    this.drops = Object.create(null);
     this.history = [];
     this.merge(snapshot);
     this.changed.everything = this.changed.members = true;

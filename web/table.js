@@ -6,7 +6,7 @@ import { NONE, bytes, compareNames, duration, milliseconds, plural, whole } from
 
 const UNSEEN_ROWS_A_FRAME = 40;
 const UNSEEN_LATER_MS = 200;
-const LONG_NAME = 21; // letters beyond which a name may not fit its column
+const LONGEST_NAME = 24; // letters of an address that its columns make room for
 const SORT_EVERY_MS = 1000;
 
 const way = (value, node) => (value === null ? (node.rtt_ms === 0 ? "here" : NONE) : value ? "multicast" : "TCP");
@@ -33,6 +33,7 @@ const COLUMNS = [
   { key: "bytes_in", name: "In", write: bytes },
   { key: "bytes_out", name: "Out", write: bytes },
 ];
+const ROOM = { version: 7 }; // letters
 const TEXTS = new Set(["address", "state", "segment", "multicast", "version"]);
 
 export class NodeTable {
@@ -84,6 +85,8 @@ export class NodeTable {
     }
     for (const address of this.nodes.keys()) if (!this.rows.has(address)) this.addRow(address);
     set(this.body.parentNode, "data-many", this.rows.size > 60 ? "" : null);
+    const longest = Math.max(10, ...[...this.nodes.keys()].map((address) => address.length));
+    this.body.parentNode.style.setProperty("--address", `${Math.min(longest, LONGEST_NAME)}ch`);
     for (const address of this.rows.keys()) this.stale.add(address);
   }
 
@@ -106,7 +109,7 @@ export class NodeTable {
       COLUMNS.forEach(({ key, write }, i) => {
         const written = write(node[key], node);
         say(row.cells[i], written);
-        if (TEXTS.has(key)) set(row.cells[i], "data-long", written.length > LONG_NAME ? "" : null);
+        if (TEXTS.has(key)) set(row.cells[i], "data-long", written.length > (ROOM[key] ?? LONGEST_NAME) ? "" : null);
       });
       set(row.root, "data-state", node.state);
     }

@@ -1,5 +1,6 @@
 // The tree of one broadcast, drawn over the map, as it was at a given time after its sending.
 
+import { bowed, freeSpot, hull, inside, straight } from "./curve.js";
 import { Pool, say, set, shape } from "./dom.js";
 import { HOP_COLOURS, colourOf, multicastsOf } from "./route.js";
 
@@ -32,6 +33,7 @@ export class Tree {
   draw(route, addressOf) {
     this.addressOf = addressOf;
     for (const pool of [this.fans, this.edges, this.numbers]) pool.clear();
+    this.numbersAt = [];
     this.numbered = route !== null && route.steps.filter((step) => step.way === "tcp").length <= MAX_NUMBERS;
     this.drawn = (route?.steps ?? [])
       .map((step) => ({ step, phase: null, path: null, number: null, server: addressOf(step.server), recipient: addressOf(step.recipient) }))
@@ -83,7 +85,9 @@ export class Tree {
     set(one.path, "marker-end", fan ? null : `url(#arrow-${colourOf(step.hop)})`);
     if (fan || !this.numbered) return;
     one.number = this.numbers.take();
-    set(one.number, "transform", `translate(${curve.x.toFixed(1)} ${curve.y.toFixed(1)})`);
+    const spot = freeSpot(curve, this.map, this.numbersAt);
+    this.numbersAt.push(spot);
+    set(one.number, "transform", `translate(${spot.x.toFixed(1)} ${spot.y.toFixed(1)})`);
     set(one.number, "data-colour", colourOf(step.hop));
     say(one.number.lastChild, String(step.hop));
   }
@@ -146,65 +150,3 @@ function arrow(colour) {
     shape("path", { d: "M0 0.6L7.4 4L0 7.4z", class: "arrow", "data-colour": colour }),
   );
 }
-
-function straight(a, b) {
-  return { d: `M${a.x.toFixed(1)} ${a.y.toFixed(1)}L${b.x.toFixed(1)} ${b.y.toFixed(1)}` };
-}
-
-// Of a few bows the one that runs through fewest segments that it has no business in; else always to
-// the same side of its direction, so that there and back are two lines.
-const BOWS = [0.2, -0.2, 0.4, -0.4];
-
-function bowed(a, b, map) {
-  const others = map.regions.filter((region) => !inside(region, a) && !inside(region, b));
-  const home = map.regions.find((region) => inside(region, a) && inside(region, b));
-  let [best, least] = [null, Infinity];
-  for (const bow of BOWS) {
-    const control = {
-      x: (a.x + b.x) / 2 + (b.y - a.y) * bow,
-      y: Math.max(6, Math.min(map.height - 6, (a.y + b.y) / 2 - (b.x - a.x) * bow)),
-    };
-    let cost = bow > 0 ? bow * 20 : 2 - bow * 20;
-    for (const share of [0.3, 0.5, 0.7]) {
-      const point = along(a, control, b, share);
-      for (const { x, y, r } of others) cost += Math.max(0, r - Math.hypot(point.x - x, point.y - y));
-    }
-    // Within a segment through its middle, not over the neighbours on its ring.
-    if (home) cost += Math.hypot(control.x - home.x, control.y - home.y);
-    if (cost < least) [best, least] = [control, cost];
-  }
-  const from = towards(a, best, map.radius + 3);
-  const to = towards(b, best, map.radius + 4);
-  return {
-    d: `M${from.x.toFixed(1)} ${from.y.toFixed(1)}Q${best.x.toFixed(1)} ${best.y.toFixed(1)} ${to.x.toFixed(1)} ${to.y.toFixed(1)}`,
-    ...along(from, best, to, 0.5),
-  };
-}
-
-const inside = ({ x, y, r }, point) => Math.hypot(point.x - x, point.y - y) < r;
-
-function along(a, control, b, t) {
-  const mix = (p, q, r) => (1 - t) ** 2 * p + 2 * t * (1 - t) * q + t ** 2 * r;
-  return { x: mix(a.x, control.x, b.x), y: mix(a.y, control.y, b.y) };
-}
-
-function towards(a, b, by) {
-  const length = Math.hypot(b.x - a.x, b.y - a.y) || 1;
-  return { x: a.x + ((b.x - a.x) / length) * by, y: a.y + ((b.y - a.y) / length) * by };
-}
-
-// Convex hull, by Andrew's monotone chain.
-function hull(points) {
-  const sorted = [...points].sort((a, b) => a.x - b.x || a.y - b.y);
-  const half = (list) => {
-    const chain = [];
-    for (const p of list) {
-      while (chain.length > 1 && turn(chain.at(-2), chain.at(-1), p) <= 0) chain.pop();
-      chain.push(p);
-    }
-    return chain.slice(0, -1);
-  };
-  return [...half(sorted), ...half(sorted.toReversed())];
-}
-
-const turn = (o, a, b) => (a.x - o.x) * (b.y - o.y) - (a.y - o.y) * (b.x - o.x);
