@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from chatter.core.store import ENTRY_BYTES, Store
 from chatter.core.wants import ANSWER_NUMBERS, MAX_RANGES
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 from chatter.wire.records import WantNumbers
 
 # Two who ask for the same within so long most likely lost the same datagram, as others did.
@@ -21,6 +21,10 @@ ANSWER_BYTES = 1024 * 1024
 # Questions remembered for so long: what a hundred answers are made of. Above it each is answered.
 MAX_RECENT = 100 * ANSWER_NUMBERS
 
+# The first broadcast of an answer, and how many it has. Who lost the same datagram asks for the
+# same, so it gets the same.
+_Key = tuple[BroadcastID, int]
+
 
 class Answers:
     """What others asked for lately, and what they are sent."""
@@ -29,14 +33,14 @@ class Answers:
         self,
         counts: Counter[str],
         store: Store,
-        multicast: Callable[[Gossip, Sequence[NetID]], bool],
-        answer: Callable[[NetID, Gossip], bool],
+        multicast: Callable[[Broadcasts, Sequence[NetID]], bool],
+        answer: Callable[[NetID, Broadcasts], bool],
     ) -> None:
         self._counts = counts
         self._store = store
         self._multicast = multicast
         self._answer = answer
-        self._recent: OrderedDict[BroadcastID, tuple[float, NetID | None]] = OrderedDict()
+        self._recent: OrderedDict[_Key, tuple[float, NetID | None]] = OrderedDict()
 
     def wanted(self, sender: NetID, record: WantNumbers, now: float) -> None:
         """A peer asks for numbers: send those that we have, as many as one answer may hold."""
@@ -57,33 +61,33 @@ class Answers:
             if sent:
                 room -= cost
 
-    def _send(self, sender: NetID, gossip: Gossip, now: float) -> bool | None:
+    def _send(self, sender: NetID, gossip: Broadcasts, now: float) -> bool | None:
         """Whether something was sent; None if there is no room for it."""
-        broadcast = gossip.id
-        recent = self._recent.get(broadcast)
+        key = gossip.id, gossip.many
+        recent = self._recent.get(key)
         if recent is not None:
             _, first = recent
             if first is None or first == sender:
                 return False  # it is on its way to him
             if self._multicast(gossip, (sender,)):
-                self._note(broadcast, None, now)
-                self._counts["numbers_multicast"] += 1
+                self._note(key, None, now)
+                self._counts["numbers_multicast"] += gossip.many
                 return True
         if not self._answer(sender, gossip):
             return None
         if recent is None:
-            self._note(broadcast, sender, now)
-        self._counts["numbers_answered"] += 1
+            self._note(key, sender, now)
+        self._counts["numbers_answered"] += gossip.many
         return True
 
-    def _note(self, broadcast: BroadcastID, first: NetID | None, now: float) -> None:
-        self._recent.pop(broadcast, None)
+    def _note(self, key: _Key, first: NetID | None, now: float) -> None:
+        self._recent.pop(key, None)
         if len(self._recent) < MAX_RECENT:
-            self._recent[broadcast] = (now, first)
+            self._recent[key] = (now, first)
 
     def _forget(self, now: float) -> None:
         while self._recent:
-            broadcast, (at, _) = next(iter(self._recent.items()))
+            key, (at, _) = next(iter(self._recent.items()))
             if now - at < TOGETHER_S:
                 return
-            del self._recent[broadcast]
+            del self._recent[key]

@@ -12,8 +12,8 @@ from chatter.core.outbox import Outbox
 from chatter.core.peers import Peer
 from chatter.core.transfer import Transfer
 from chatter.ids import NetID
+from chatter.wire.burst import Broadcasts
 from chatter.wire.frame import Sender, encode_body
-from chatter.wire.gossip import Gossip
 from chatter.wire.records import Credit, Grant, Record
 from chatter.wire.seal import OVERHEAD_BYTES
 
@@ -58,7 +58,7 @@ class MulticastChannel:
         self._context.effects.append(MulticastReady(self.index))
         return True
 
-    def put_gossip(self, gossip: Gossip) -> bool:
+    def put_gossip(self, gossip: Broadcasts) -> bool:
         """Queue a gossip; False if there is no room, and then nothing changed."""
         if not self.outbox.put_gossip(gossip):
             return False

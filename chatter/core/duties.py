@@ -20,7 +20,7 @@ from chatter.core.receipts import Receipts, Tally, edges_of, group_edges
 from chatter.core.session import Session
 from chatter.core.transfer import Transfer
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 from chatter.wire.records import Probe, Report, Served
 
 # Reports of a branch wait so long for others to share their record.
@@ -76,7 +76,11 @@ class Duty:
     )
 
     def __init__(
-        self, gossip: Gossip, parent: tuple[Session, int] | None, tally: Tally | None, now: float
+        self,
+        gossip: Broadcasts,
+        parent: tuple[Session, int] | None,
+        tally: Tally | None,
+        now: float,
     ) -> None:
         self.bytes = len(gossip.payload)
         self.gossip = gossip
@@ -146,7 +150,7 @@ class Duties:
 
     def open(
         self,
-        gossip: Gossip,
+        gossip: Broadcasts,
         now: float,
         *,
         parent: tuple[Session, int] | None = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 
 if TYPE_CHECKING:
     from chatter.core.session import Session
@@ -31,6 +31,10 @@ class SessionReady(NamedTuple):
     session: Session
 
 
+class FlushSoon(NamedTuple):
+    """Broadcasts are being gathered: call ``Node.flush`` once whoever broadcasts has let go."""
+
+
 class Connect(NamedTuple):
     """Open a connection to this node, or report ``Node.connect_failed``."""
 
@@ -44,9 +48,9 @@ class Disconnect(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """A broadcast for the handlers of this node."""
+    """Broadcasts for the handlers of this node."""
 
-    gossip: Gossip
+    gossip: Broadcasts
     sender: NetID
     via: str
     held: bool
@@ -161,6 +165,7 @@ Effect = (
     MulticastReady
     | UdpReady
     | SessionReady
+    | FlushSoon
     | Connect
     | Disconnect
     | Deliver

@@ -20,7 +20,9 @@ from chatter.core.notices import Notices
 from chatter.core.planner import Branch, Knowledge, Plan, plan, split_branch
 from chatter.core.probes import Probes
 from chatter.core.receipts import Receipts
+from chatter.core.transfer import Transfer
 from chatter.ids import NetID
+from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.frame import MAX_ROUTING_BYTES
 from chatter.wire.gossip import MAX_HOPS, Gossip
 
@@ -77,7 +79,7 @@ class Forwarder:
         self.duties = Duties(context, links, receipts, self._hand_over_again)
 
     def forward(
-        self, gossip: Gossip, targets: Sequence[NetID], now: float, duty: Duty | None = None
+        self, gossip: Broadcasts, targets: Sequence[NetID], now: float, duty: Duty | None = None
     ) -> None:
         """Send a gossip, as it came to us, on to the targets.
 
@@ -87,7 +89,7 @@ class Forwarder:
         if not targets:
             return
         if gossip.hop >= MAX_HOPS:
-            self._context.counts["hops_exhausted"] += 1
+            self._context.counts["hops_exhausted"] += gossip.many
             return
         planned = self._plan(gossip, targets, now)
         if duty is None and (
@@ -142,13 +144,12 @@ class Forwarder:
 
     # The plan
 
-    def _plan(self, gossip: Gossip, targets: Sequence[NetID], now: float) -> Plan:
+    def _plan(self, gossip: Broadcasts, targets: Sequence[NetID], now: float) -> Plan:
         if gossip.large:
             channels = [one.index for one in self._channels]
         else:
             listed = 0 if gossip.to_everyone else _LISTED_NETID_BYTES
-            alone = gossip._replace(distribution=())
-            channels = self._channels.fitting(alone.size_bound() + listed)
+            channels = self._channels.fitting(gossip.least_bound() + listed)
         key = (not gossip.hop, gossip.large, tuple(channels), tuple(targets))
         version = self._context.peers.version
         kept = self._plans.get(key)
@@ -167,8 +168,8 @@ class Forwarder:
         self._plans[key] = (version, now + PLAN_FOR_S, planned)
         return planned
 
-    def _handed_on(self, gossip: Gossip, duty: Duty | None, now: float) -> Gossip:
-        if not gossip.confirm_ms or duty is None:
+    def _handed_on(self, gossip: Broadcasts, duty: Duty | None, now: float) -> Broadcasts:
+        if isinstance(gossip, Burst) or not gossip.confirm_ms or duty is None:
             return gossip._replace(hop=gossip.hop + 1, distribution=())
         share = _TIME_SHARE if gossip.hop else 1.0
         left_ms = max(1, int((duty.deadline - now) * 1000 * share))
@@ -178,7 +179,7 @@ class Forwarder:
 
     def _multicast(
         self,
-        gossip: Gossip,
+        gossip: Broadcasts,
         channel: int,
         members: tuple[NetID, ...],
         now: float,
@@ -186,40 +187,49 @@ class Forwarder:
     ) -> None:
         out = self._channels[channel]
         if gossip.to_everyone:
-            parts: list[tuple[NetID, ...]] = [()]
+            lists: list[tuple[NetID, ...]] = [()]
         else:
             room = out.budget - gossip.size_bound()
             most = max(1, min(room, out.budget // _LIST_SHARE) // _LISTED_NETID_BYTES)
-            parts = [members[start : start + most] for start in range(0, len(members), most)]
+            lists = [members[start : start + most] for start in range(0, len(members), most)]
         transfer = None
-        for part in parts:
-            listed = gossip._replace(distribution=part) if part else gossip
-            queued = True
-            if gossip.large:
-                transfer = self._bodies.transfer(listed)
-                if transfer is not None:
-                    out.add_transfer(transfer)
-                    arriving = self._bodies.arriving.get(gossip.id)
-                    if arriving is not None:
-                        arriving.ways[MulticastReady(channel)] = None
+        for listed in lists:
+            one = gossip._replace(distribution=listed) if listed else gossip
+            if isinstance(one, Gossip) and one.large:
+                transfer = self._transfer(one, channel)
             else:
-                queued = out.put_gossip(listed)
-            self._context.counts["gossip_multicast" if queued else "outbox_full"] += 1
+                # What another node put into one of its datagrams may be more than ours hold.
+                for part in one.parts(out.budget):
+                    queued = out.put_gossip(part)
+                    name = "gossip_multicast" if queued else "outbox_full"
+                    self._context.counts[name] += part.many
             if duty is not None and duty.insists:
-                self.duties.listen(duty, part or members, transfer, now)
+                self.duties.listen(duty, listed or members, transfer, now)
         self._notices.sent(channel, gossip, now)
         # Not behind a queue: the question would come first, and be a false alarm.
         if not gossip.large and out.outbox.bytes <= out.budget:
             self._probes.ask(channel, gossip.id, members, now)
 
+    def _transfer(self, header: Gossip, channel: int) -> Transfer | None:
+        transfer = self._bodies.transfer(header)
+        if transfer is not None:
+            self._channels[channel].add_transfer(transfer)
+            arriving = self._bodies.arriving.get(header.id)
+            if arriving is not None:
+                arriving.ways[MulticastReady(channel)] = None
+        self._context.counts["gossip_multicast"] += 1
+        return transfer
+
     # Branches
 
-    def _send_branch(self, gossip: Gossip, branch: Branch, now: float, duty: Duty | None) -> None:
+    def _send_branch(
+        self, gossip: Broadcasts, branch: Branch, now: float, duty: Duty | None
+    ) -> None:
         handed = gossip._replace(distribution=branch.rest) if branch.rest else gossip
         if self._hand_over(branch.head, handed, now, duty):
             return
         # The head is slow, or there are too many links: its branch must not wait for it.
-        self._context.counts["outbox_full"] += 1
+        self._context.counts["outbox_full"] += gossip.many
         self.doubt(branch.head, now + DOUBTFUL_S)
         self.forward(gossip._replace(hop=gossip.hop - 1), branch.rest, now, duty)
         if duty is not None:
@@ -228,13 +238,13 @@ class Forwarder:
     def _hand_over(
         self,
         head: NetID,
-        gossip: Gossip,
+        gossip: Broadcasts,
         now: float,
         duty: Duty | None,
         former: Handover | None = None,
     ) -> bool:
         transfer = None
-        if gossip.large and not gossip.pull:
+        if isinstance(gossip, Gossip) and gossip.large and not gossip.pull:
             transfer = self._bodies.transfer(gossip)
             arriving = self._bodies.arriving.get(gossip.id)
             if arriving is not None:
@@ -245,17 +255,19 @@ class Forwarder:
             handover.accepted = former.accepted
         if not self._links.hand_over(handover, now):
             return False
-        self._context.counts["gossip_sent"] += 1
+        self._context.counts["gossip_sent"] += gossip.many
         if duty is not None:
             duty.heads[handover] = None
             if former is not None:
                 duty.heads.pop(former, None)
         return True
 
-    def answer(self, netid: NetID, gossip: Gossip, now: float) -> bool:
-        """Send a broadcast that we have to a node that lacks it; False if there is no room."""
-        duty = self.duties.unheard(netid, gossip.id)
+    def answer(self, netid: NetID, gossip: Broadcasts, now: float) -> bool:
+        """Send broadcasts that we have to a node that lacks them; False if there is no room."""
         gossip = gossip._replace(hop=min(MAX_HOPS, gossip.hop + 1), distribution=())
+        if isinstance(gossip, Burst):  # nobody answers for one
+            return self._hand_over(netid, gossip, now, None)
+        duty = self.duties.unheard(netid, gossip.id)
         if gossip.large:
             # It says what it has of it, and gets the rest.
             gossip = gossip._replace(payload=b"", pull=True)
@@ -274,24 +286,22 @@ class Forwarder:
         if not rest:
             return
         self._context.counts["branches_replanned"] += 1
-        handover.gossip = handover.gossip._replace(distribution=(), pull=handover.gossip.large)
-        gossip = handover.gossip._replace(hop=handover.gossip.hop - 1, pull=False)
-        self.forward(gossip, rest, now, handover.duty)
+        gossip = handover.gossip._replace(distribution=())
+        handover.gossip = _pulled(gossip)
+        self.forward(gossip._replace(hop=gossip.hop - 1), rest, now, handover.duty)
 
     def _lost(self, handover: Handover, now: float) -> None:
         """A head did not get its own copy: it is tried later, or left to repair by number."""
         duty = handover.duty
         if duty is None:
-            self._context.counts["gossip_undeliverable"] += 1
+            self._context.counts["gossip_undeliverable"] += handover.gossip.many
             return
         duty.heads.pop(handover, None)
         self.duties.retry(duty, handover.head, now)
         self.duties.check(duty, now)
 
     def _hand_over_again(self, duty: Duty, heads: Sequence[NetID], now: float) -> None:
-        gossip = self._handed_on(duty.gossip, duty, now)
-        if gossip.large:
-            gossip = gossip._replace(pull=True)
+        gossip = _pulled(self._handed_on(duty.gossip, duty, now))
         for head in heads:
             if not self._hand_over(head, gossip, now, duty):
                 self.duties.retry(duty, head, now)
@@ -322,3 +332,10 @@ class Forwarder:
             return not peer.live or peer.doubtful_until > now
 
         return Knowledge(hears, segment, self._links.warm, doubtful, self._membership.segments)
+
+
+def _pulled(gossip: Broadcasts) -> Broadcasts:
+    """The same, with chunks only where they are asked for: who gets it may have some."""
+    if isinstance(gossip, Gossip) and gossip.large:
+        return gossip._replace(pull=True)
+    return gossip

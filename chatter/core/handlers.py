@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from chatter.errors import ConfigError, FrameError, HandlerError
 from chatter.ids import NetID
-from chatter.wire.gossip import CODECS, MAX_TAG_BYTES, split_payload
+from chatter.wire.gossip import CODECS, MAX_TAG_BYTES, NO_NETIDS, split_payload
 from chatter.wire.idtable import encode_table
 
 ANY_TAG = "*"
 
 # What an encoded body has in front of it in a payload when it names no NetIDs: an empty table. It
 # is not the user's, so it does not count for the limit.
-TABLE_BYTES = 2
+TABLE_BYTES = len(NO_NETIDS)
 
 
 class Message(NamedTuple):
@@ -104,7 +104,17 @@ def _encode_bytes(body: Any) -> bytes:
     return bytes(body)
 
 
+def _decode_json_with(data: bytes, id_map: Mapping[int, NetID]) -> tuple[Any, bytes]:
+    return json.loads(data), b""
+
+
+def _decode_bytes_with(data: bytes, id_map: Mapping[int, NetID]) -> tuple[Any, bytes]:
+    return data, b""
+
+
 BUILT_IN = {"json": Codec(_encode_json, json.loads), "bytes": Codec(_encode_bytes, bytes)}
+
+_DECODE_WITH = {"json": _decode_json_with, "bytes": _decode_bytes_with}
 
 
 def codec_handler(
@@ -124,12 +134,12 @@ def codec_handler(
     """
     if codec not in BUILT_IN:
         raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
-    encode, decode = BUILT_IN[codec]
+    encode = BUILT_IN[codec].encode
     return MessageHandler(
         tag,
-        lambda body: (),
+        _no_netids,
         lambda body, id_map: encode(body),
-        lambda data, id_map: (decode(data), b""),
+        _DECODE_WITH[codec],
         dispatch,
         codec,
         transforms,
@@ -137,6 +147,10 @@ def codec_handler(
         with_message,
         ordered,
     )
+
+
+def _no_netids(body: Any) -> tuple[NetID, ...]:
+    return ()
 
 
 class SerializerDB:
@@ -167,10 +181,10 @@ class SerializerDB:
         return iter(self._handlers.values())
 
 
-def encode_message(
+def encode_body(
     handler: MessageHandler | None, tag: str, body: Any, codec: str | None = None
-) -> tuple[str, bytes]:
-    """The codec's name and the payload of a body: its NetID table, then its bytes.
+) -> tuple[str, bytes, bytes]:
+    """The codec's name, the NetID table of a body, and the body as bytes: together its payload.
 
     Args:
         handler: the tag's handler, if it has one; a ``codec`` given goes first.
@@ -183,12 +197,41 @@ def encode_message(
         raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
     try:
         if codec is None and handler is not None:
+            if handler.extract_netids is _no_netids:
+                return handler.codec, NO_NETIDS, BUILT_IN[handler.codec].encode(body)
             table, index = encode_table(handler.extract_netids(body))
-            return handler.codec, table + handler.encode_with(body, index)
+            return handler.codec, table, handler.encode_with(body, index)
         name = codec or "json"
-        return name, b"\0\0" + BUILT_IN[name].encode(body)
+        return name, NO_NETIDS, BUILT_IN[name].encode(body)
     except Exception as error:
         raise HandlerError(f"tag {tag!r}: the body cannot be encoded: {error}") from error
+
+
+def encode_message(
+    handler: MessageHandler | None, tag: str, body: Any, codec: str | None = None
+) -> tuple[str, bytes]:
+    """As ``encode_body``: the codec's name and the payload."""
+    name, table, data = encode_body(handler, tag, body, codec)
+    return name, table + data
+
+
+def named_codec(codec: str) -> str:
+    """A codec as Message names it: one that we do not have is somebody's own."""
+    return codec if codec in BUILT_IN else "own"
+
+
+def body_decoder(handler: MessageHandler, codec: str) -> Callable[[bytes], Any] | None:
+    """Decodes bodies that name no NetIDs, for a handler; None if they are what it takes already.
+
+    What it returns may raise as ``decode_message`` does.
+    """
+    if handler.tag == ANY_TAG or handler.codec != codec:
+        return None if codec in ("own", "bytes") else BUILT_IN[codec].decode
+    if handler.decode_with is _decode_bytes_with:
+        return None
+    if handler.decode_with is _decode_json_with:
+        return json.loads
+    return lambda data: _decode_with(handler, data, {})
 
 
 def decode_message(handler: MessageHandler | None, codec: str, payload: bytes) -> Any:
@@ -202,11 +245,15 @@ def decode_message(handler: MessageHandler | None, codec: str, payload: bytes) -
     """
     id_map, data = split_payload(payload)
     if handler is not None and handler.tag != ANY_TAG and handler.codec == codec:
-        decoded = handler.decode_with(data, id_map)
-        if not isinstance(decoded, tuple) or len(decoded) != 2:
-            raise HandlerError(f"tag {handler.tag!r}: decode_with returns (body, rest)")
-        body, rest = decoded
-        if rest:
-            raise FrameError(f"tag {handler.tag!r}: decode_with left {len(rest)} bytes")
-        return body
+        return _decode_with(handler, data, id_map)
     return data if codec == "own" else BUILT_IN[codec].decode(data)
+
+
+def _decode_with(handler: MessageHandler, data: bytes, id_map: Mapping[int, NetID]) -> Any:
+    decoded = handler.decode_with(data, id_map)
+    if not isinstance(decoded, tuple) or len(decoded) != 2:
+        raise HandlerError(f"tag {handler.tag!r}: decode_with returns (body, rest)")
+    body, rest = decoded
+    if rest:
+        raise FrameError(f"tag {handler.tag!r}: decode_with left {len(rest)} bytes")
+    return body

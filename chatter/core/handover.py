@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatter.ids import NetID
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 
 if TYPE_CHECKING:
     from chatter.core.duties import Duty
@@ -20,7 +20,7 @@ class Handover:
     def __init__(
         self,
         head: NetID,
-        gossip: Gossip,
+        gossip: Broadcasts,
         duty: Duty | None,
         now: float,
         transfer: Transfer | None = None,

@@ -13,9 +13,18 @@ from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
 from chatter.core.context import Context
-from chatter.core.effects import Disconnect, Effect, MulticastReady, SessionReady, Trouble, UdpReady
+from chatter.core.effects import (
+    Disconnect,
+    Effect,
+    FlushSoon,
+    MulticastReady,
+    SessionReady,
+    Trouble,
+    UdpReady,
+)
 from chatter.core.flow import ReceivingFlow
 from chatter.core.forwarder import Forwarder
+from chatter.core.gathering import MAX_BURST_BYTES, Gathering
 from chatter.core.handlers import SerializerDB
 from chatter.core.identity import Identity
 from chatter.core.large import Bodies, Large, header_of, with_payload
@@ -35,10 +44,11 @@ from chatter.core.watched import Watched
 from chatter.core.watcher import Watcher
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import BroadcastID, NetID, epoch_of, make_life
+from chatter.wire.burst import SIZE_BYTES, Broadcasts, Burst, head_bound
 from chatter.wire.frame import Sender, encode_body
 from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.idtable import sort_netids
-from chatter.wire.records import CHALLENGE_BYTES, Chunk, Credit, Record
+from chatter.wire.records import CARRIERS, CHALLENGE_BYTES, Credit, Record
 from chatter.wire.seal import KeyRing
 
 if TYPE_CHECKING:
@@ -153,6 +163,7 @@ class Node:
             self._new_life,
         )
         self._seqno = 0
+        self._gathering: Gathering | None = None
 
     # What the shell and users may look at
 
@@ -205,6 +216,7 @@ class Node:
             or self._links.pending(now)
             or self._channels.pending()
             or self._receiver.pending
+            or self._gathering is not None
             or len(self._duties) > 0
         )
 
@@ -212,11 +224,12 @@ class Node:
         """Bytes of broadcasts that our own queues still take: the least of all groups and of the
         peers that are taking something. Who takes nothing is not waited for."""
         rooms = (one.outbox.room() for one in self._channels)
-        return min([self._links.room(now), *rooms])
+        gathered = 0 if self._gathering is None else self._gathering.bytes
+        return min([self._links.room(now), *rooms]) - gathered
 
     def note_handlers(self, full: bool, now: float) -> None:
         """Whether some handler is so far behind that senders shall wait."""
-        self._now = now
+        self._begin(now)
         self._handlers_full = full
         if not full:
             self._pay(now)
@@ -231,7 +244,7 @@ class Node:
 
     def watch(self, now: float) -> None:
         """Somebody looks at the cluster: for the next seconds have all nodes tell their figures."""
-        self._now = now
+        self._begin(now)
         self._watcher.watch(now)
         self._watcher.tick(now)
         self._flush_udp()
@@ -242,14 +255,14 @@ class Node:
 
     def leave(self, now: float) -> None:
         """Tell everybody that we go. What is queued is still sent."""
-        self._now = now
+        self._begin(now)
         self._receipts.settle_all()
         self._membership.leave(now)
         self._flush_udp()
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        self._now = now
+        self._begin(now)
         if self._context.young and now - self._started_at > NEWCOMER_S:
             self._context.young = False
         self._membership.tick(now)
@@ -309,7 +322,7 @@ class Node:
             confirm_s: seconds for their answers; a Settled effect follows when all have answered,
                 or when the time is over. None: nobody answers.
         """
-        self._now = now
+        self._begin(now)
         context = self._context
         self._seqno += 1
         broadcast = BroadcastID(self.local, self.epoch, self._seqno)
@@ -328,7 +341,7 @@ class Node:
         )
         self._store.add(gossip, now)
         if number:
-            self._repair.note_own(number, now)
+            self._repair.note_own(number, number, now)
         context.counts["broadcasts"] += 1
         if not targets:
             context.counts["broadcasts_to_nobody"] += 1
@@ -343,9 +356,88 @@ class Node:
             self._duties.check(duty, now)
         return broadcast, tuple(targets)
 
+    def gather(
+        self, tag: str, codec: str, body: bytes, now: float, *, compress: bool = True
+    ) -> tuple[BroadcastID, tuple[NetID, ...]]:
+        """Send a body that names no NetIDs to every live peer, with others that follow.
+
+        For those of up to MAX_GATHERED_BYTES. It goes out with ``flush``, which a FlushSoon effect
+        asks for, or with whatever the node does next.
+
+        Returns:
+            As ``broadcast``.
+        """
+        if self._gathering is not None:
+            joined = self.join(tag, codec, body, compress=compress)
+            if joined is not None:
+                return joined
+        self._begin(now)
+        context = self._context
+        targets = tuple([peer.netid for peer in context.peers.live()])
+        if not targets:
+            context.counts["broadcasts_to_nobody"] += 1
+        budget = max((one.budget for one in self._channels), default=MAX_BURST_BYTES)
+        limit = min(MAX_BURST_BYTES, budget - head_bound(tag, self.local), self.room(now))
+        self._gathering = Gathering(
+            BroadcastID(self.local, self.epoch, self._seqno + 1),
+            context.number + 1,
+            tag,
+            codec,
+            compress,
+            targets,
+            context.peers.version,
+            max(len(body) + SIZE_BYTES, limit),
+        )
+        context.effects.append(FlushSoon())
+        return self._join(self._gathering, body)
+
+    def join(
+        self, tag: str, codec: str, body: bytes, *, compress: bool
+    ) -> tuple[BroadcastID, tuple[NetID, ...]] | None:
+        """As ``gather``, if it can join those that are being gathered, and then without effects.
+
+        None: it cannot, and nothing changed.
+        """
+        gathering = self._gathering
+        version = self._context.peers.version
+        if gathering is None or not gathering.takes(tag, codec, compress, body, version):
+            return None
+        return self._join(gathering, body)
+
+    def flush(self, now: float) -> None:
+        """Have what was gathered sent."""
+        gathering = self._gathering
+        if gathering is None:
+            return
+        self._now = now
+        self._gathering = None
+        sent = gathering.broadcasts()
+        if isinstance(sent, Burst):
+            self._store.add_burst(sent, now)
+        else:
+            self._store.add(sent, now)
+        self._repair.note_own(sent.number, sent.last_number, now)
+        if self._watched.active:
+            self._watched.gathered(sent, len(gathering.targets), now)
+        self._forwarder.forward(sent, gathering.targets, now)
+
+    def _begin(self, now: float) -> None:
+        """Whatever is done next comes after what was gathered before."""
+        self._now = now
+        if self._gathering is not None:
+            self.flush(now)
+
+    def _join(self, gathering: Gathering, body: bytes) -> tuple[BroadcastID, tuple[NetID, ...]]:
+        gathering.add(body)
+        context = self._context
+        context.number += 1
+        context.counts["broadcasts"] += 1
+        self._seqno += 1
+        return gathering.id_of(self._seqno), gathering.targets
+
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
-        self._now = now
+        self._begin(now)
         self._receiver.transformed(broadcast, payload, now)
 
     # Datagrams
@@ -358,7 +450,7 @@ class Node:
         Whatever the bytes: they are acted on, or counted and dropped.
         """
         group = None if channel is None else self._channels[channel].group
-        self._now = now
+        self._begin(now)
         counts = self._context.counts
         counts["frames_received"] += 1
         counts["bytes_received"] += len(data)
@@ -376,6 +468,7 @@ class Node:
 
     def multicast_frame(self, channel: int, now: float) -> bytes | None:
         """The next datagram for a channel, or None."""
+        self._begin(now)
         try:
             frame = self._channels[channel].next_frame(now)
         except LifeExhausted:
@@ -427,7 +520,7 @@ class Node:
 
         Whatever the bytes: they are acted on, or counted, and then the connection is of no use.
         """
-        self._now = now
+        self._begin(now)
         counts = self._context.counts
         counts["bytes_received"] += len(data)
         was_proven = session.proven
@@ -468,6 +561,7 @@ class Node:
 
     def session_bytes(self, session: Session, now: float) -> bytes:
         """The next bytes to send on a connection; empty if there are none."""
+        self._begin(now)
         try:
             data = self._links.bytes_for(session, now)
         except LifeExhausted:
@@ -480,7 +574,7 @@ class Node:
 
     def session_closed(self, session: Session, now: float) -> None:
         """A connection ended, whoever ended it: find another way for what it had to carry."""
-        self._now = now
+        self._begin(now)
         sent, unsent = self._links.down(session, now)
         self._forwarder.closed(sent, unsent, now)
         if session.netid is not None:
@@ -488,8 +582,8 @@ class Node:
 
     def connect_failed(self, netid: NetID, now: float) -> None:
         """Nobody answered at this address: find another way for what had to go there."""
+        self._begin(now)
         self._context.counts["connects_failed"] += 1
-        self._now = now
         self._forwarder.unreachable(self._links.failed(netid), now)
 
     # Receive
@@ -528,7 +622,7 @@ class Node:
         netid, life, body, group = accepted
         assert body.sender is not None
         self._context.counts["records_unknown"] += body.unknown
-        if group is None and any(isinstance(one, (Gossip, Chunk)) for one in body.records):
+        if group is None and any(isinstance(one, CARRIERS) for one in body.records):
             self._context.counts["dropped_gossip_by_udp"] += 1
             return
         sender = None if group is None else body.sender
@@ -585,12 +679,14 @@ class Node:
         told = (highest, self._flow.for_beacon(now))
         return [record for record in told if record is not None]
 
-    def _multicast_again(self, gossip: Gossip, askers: Sequence[NetID]) -> bool:
+    def _multicast_again(self, gossip: Broadcasts, askers: Sequence[NetID]) -> bool:
         """Answer by multicast, if one of our channels reaches all of these."""
-        hop = min(MAX_HOPS, gossip.hop + 1)  # one at its last hop is still repaired
-        again = gossip._replace(hop=hop, distribution=(), confirm_ms=0)
         if gossip.large:
             return False
+        hop = min(MAX_HOPS, gossip.hop + 1)  # one at its last hop is still repaired
+        again = gossip._replace(hop=hop, distribution=())
+        if isinstance(again, Gossip) and again.confirm_ms:
+            again = again._replace(confirm_ms=0)
         for channel in self._channels.fitting(again.size_bound()):
             peers = [self._context.peers.get(netid) for netid in askers]
             if all(peer is not None and channel in peer.hears for peer in peers):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from chatter.core.channels import MulticastChannels
 from chatter.core.context import Context
 from chatter.core.origins import OriginLife, Origins
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 from chatter.wire.records import Highest
 
 # The first notice comes so long after the last broadcast, further ones at twice the pause each.
@@ -60,9 +60,9 @@ class Notices:
         self._tails: list[dict[OriginLife, _Tail]] = [{} for _ in channels]
         self._wakeup = _NEVER
 
-    def sent(self, channel: int, gossip: Gossip, now: float) -> None:
+    def sent(self, channel: int, gossip: Broadcasts, now: float) -> None:
         """A broadcast went out by this channel. Hot: once for each."""
-        number = gossip.number
+        number = gossip.last_number
         life = self._origins.get(gossip.id.origin, gossip.id.epoch) if number else None
         if life is None:
             return  # to some: each of them answers for itself

@@ -87,6 +87,18 @@ class Numbers:
             return True
         return self._settle(number)
 
+    def note_run(self, first: int, last: int) -> bool:
+        """All numbers from one to another came, if they follow the highest that is known.
+
+        It is the usual case, and costs what a single number does. False: nothing was noted.
+        """
+        if first != self.top + 1 or not self.known:
+            return False
+        self.top = last
+        if self._firsts:
+            self._keep_to_window()
+        return True
+
     def name(self, number: int) -> bool:
         """Somebody says that a number exists. False if that was known."""
         if number <= (self.top if self.known else self._named):

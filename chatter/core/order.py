@@ -43,13 +43,33 @@ class Order:
     def __len__(self) -> int:
         return len(self._held)
 
-    def admit(self, gossip: Gossip, deliver: Deliver, numbers: Numbers) -> list[Deliver | Gap]:
+    def admit(self, deliver: Deliver, numbers: Numbers) -> list[Deliver | Gap]:
         """What may go to handlers now that this came, in order, and the gaps before it.
 
-        The number has to be noted before. A targeted broadcast waits for those before it, but
+        Its numbers have to be noted before. A targeted broadcast waits for those before it, but
         nothing waits for it, as nobody can know that it is missing: one that was overtaken is
         dispatched as it comes.
         """
+        burst = deliver.gossip
+        first = burst.id.seqno
+        in_order = burst.number > 0 and burst.last_number <= numbers.floor
+        if in_order and first > self._released and not self._held:  # nothing waits: usual
+            self._released = first + burst.many - 1
+            return [deliver]
+        effects: list[Deliver | Gap] = []
+        for gossip in burst.gossips():
+            # All before any is let go: their numbers are noted, so one lets go what follows them.
+            effects += self._place(gossip, deliver._replace(gossip=gossip), numbers)
+        effects += self.release(numbers.floor)
+        origin, epoch, _ = burst.id
+        while self._held and self._all.bytes > MAX_HELD_BYTES:
+            given_up = numbers.give_up(self._held[0][0], unfinished=True)
+            effects += [Gap(origin, epoch, first, last) for first, last in given_up]
+            effects += self.release(numbers.floor)
+        return effects
+
+    def _place(self, gossip: Gossip, deliver: Deliver, numbers: Numbers) -> list[Deliver | Gap]:
+        """Keep one until it is let go, unless it comes too late for that."""
         origin, epoch, seqno = gossip.id
         if seqno < self._released:
             if not gossip.number:
@@ -58,19 +78,9 @@ class Order:
         threshold = gossip.number or gossip.after
         if threshold > numbers.top:
             numbers.name(threshold)
-        if not numbers.known:
-            threshold = 0  # nothing tells what before it is ours, so there is nothing to wait for
-        floor = numbers.floor
-        if not self._held and threshold <= floor:
-            self._released = seqno
-            return [deliver]
-        self.hold(threshold, seqno, deliver)
-        effects: list[Deliver | Gap] = [*self.release(floor)]
-        while self._held and self._all.bytes > MAX_HELD_BYTES:
-            given_up = numbers.give_up(self._held[0][0], unfinished=True)
-            effects += [Gap(origin, epoch, first, last) for first, last in given_up]
-            effects += self.release(numbers.floor)
-        return effects
+        # While nothing tells what before it is ours, there is nothing to wait for.
+        self.hold(threshold if numbers.known else 0, seqno, deliver)
+        return []
 
     def hold(self, threshold: int, seqno: int, deliver: Deliver) -> None:
         """Keep a delivery until all numbers up to ``threshold`` are settled."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from chatter.core.handover import Handover
 from chatter.core.transfer import Transfer
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 from chatter.wire.records import Chunk, Record
 from chatter.wire.varint import MAX_BITS
 
@@ -43,9 +43,9 @@ class Batch(NamedTuple):
     """What its gossips and chunks take of the receiver's credit."""
 
 
-def charge_of(record: Gossip | Chunk) -> int:
+def charge_of(record: Broadcasts | Chunk) -> int:
     """What a record takes of the credit on a connection; both sides reckon alike."""
-    return CHARGE_BYTES + len(record.payload if isinstance(record, Gossip) else record.data)
+    return CHARGE_BYTES + len(record.data if isinstance(record, Chunk) else record.payload)
 
 
 class Outbox:
@@ -73,7 +73,7 @@ class Outbox:
 
     def __init__(self, max_bytes: int, *, datagrams: bool = False) -> None:
         self._control: deque[tuple[int, Record]] = deque()
-        self._gossips: deque[tuple[int, Gossip, Handover | None]] = deque()
+        self._gossips: deque[tuple[int, Broadcasts, Handover | None]] = deque()
         self._transfers: dict[BroadcastID, Transfer] = {}
         self._control_bytes = 0
         self._max_bytes = max_bytes
@@ -91,7 +91,7 @@ class Outbox:
         self._control_bytes += size
         return True
 
-    def put_gossip(self, gossip: Gossip, handover: Handover | None = None) -> bool:
+    def put_gossip(self, gossip: Broadcasts, handover: Handover | None = None) -> bool:
         """Queue a gossip; False if there is no room, and then nothing changed."""
         size = gossip.size_bound() + RECORD_HEAD_BYTES
         if self.bytes + size > self._max_bytes and self._gossips:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from chatter.core.channels import MulticastChannels
 from chatter.core.contact import Contacts
@@ -28,6 +29,7 @@ from chatter.core.watched import Watched
 from chatter.core.watcher import Watcher
 from chatter.errors import FrameError
 from chatter.ids import BroadcastID, NetID
+from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.frame import Sender
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import (
@@ -127,7 +129,10 @@ class Receiver:
             self._membership.note_multicast(peer, multicast.channel, now)
         charge = 0
         for record in records:
-            if isinstance(record, Gossip):
+            if isinstance(record, Burst):
+                charge += charge_of(record)
+                self._receive_burst(record, netid, session, now)
+            elif isinstance(record, Gossip):
                 charge += charge_of(record)
                 self._receive_gossip(record, netid, session, now)
             elif isinstance(record, Chunk):
@@ -176,24 +181,44 @@ class Receiver:
     def _receive_gossip(
         self, gossip: Gossip, sender: NetID, session: Session | None, now: float
     ) -> None:
-        counts = self._context.counts
-        if session is None:
-            parent: Parent | None = None
-            if not gossip.to_everyone and self._context.local not in gossip.distribution:
-                counts["gossip_overheard"] += 1
-                return
-            serve: tuple[NetID, ...] = ()
-        else:
-            parent = (session, session.exchange.take(now))
-            self._links.answer_soon(session)
-            serve = tuple(
-                netid
-                for netid in gossip.distribution
-                if netid != self._context.local and netid.may_come_from(sender)
-            )
+        if (
+            session is None
+            and not gossip.to_everyone
+            and self._context.local not in gossip.distribution
+        ):
+            self._context.counts["gossip_overheard"] += 1
+            return
+        parent, serve = self._asked(gossip, sender, session, now)
         if gossip.large:
             self._receive_header(gossip, sender, parent, serve, now)
-            return
+        else:
+            self._receive_one(gossip, sender, parent, serve, _via(session), now)
+
+    def _asked(
+        self, gossip: Broadcasts, sender: NetID, session: Session | None, now: float
+    ) -> tuple[Parent | None, tuple[NetID, ...]]:
+        """Whom we have to answer, and whom we are asked to serve."""
+        if session is None:
+            return None, ()
+        parent = (session, session.exchange.take(now))
+        self._links.answer_soon(session)
+        if not gossip.distribution:
+            return parent, ()
+        local = self._context.local
+        return parent, tuple(
+            netid for netid in gossip.distribution if netid != local and netid.may_come_from(sender)
+        )
+
+    def _receive_one(
+        self,
+        gossip: Gossip,
+        sender: NetID,
+        parent: Parent | None,
+        serve: tuple[NetID, ...],
+        via: str,
+        now: float,
+    ) -> None:
+        counts = self._context.counts
         counts["gossip_received"] += 1
         if gossip.id.origin == self._context.local:
             counts["gossip_own"] += 1
@@ -206,9 +231,67 @@ class Receiver:
             taken = self._origins.accepted(gossip.id)
             self._pass_on(gossip, sender, parent, serve, now, taken=taken)
             return
-        self._take(
-            life, gossip, sender, "multicast" if session is None else "tcp", now, serve, parent
-        )
+        self._take(life, gossip, sender, via, now, serve, parent)
+
+    def _receive_burst(
+        self, burst: Burst, sender: NetID, session: Session | None, now: float
+    ) -> None:
+        parent, serve = self._asked(burst, sender, session, now)
+        counts = self._context.counts
+        handler = self._handlers.get(burst.tag)
+        if serve and handler is not None and handler.transforms:
+            # Each travels on by itself, when its handler had it. For that we answer from now on.
+            for gossip in burst.gossips():
+                self._receive_one(gossip, sender, None, serve, _via(session), now)
+            self._done(parent, burst, now)
+            return
+        counts["gossip_received"] += burst.many
+        if burst.id.origin == self._context.local:
+            counts["gossip_own"] += burst.many
+            self._done(parent, burst, now)
+            return
+        life = self._origins.open(burst.id.origin, burst.id.epoch)
+        fresh = self._fresh(life, burst)
+        wanted = [part for one in fresh for part in self._wanted(life, one, sender, now)]
+        self._pass_on(burst, sender, parent, serve, now)
+        via = _via(session)
+        for part in wanted:
+            self._dispatch(life, Deliver(part, sender, via, False), now)
+
+    def _fresh(self, life: OriginLife, burst: Burst) -> list[Broadcasts]:
+        """What of a burst was not here yet; taken, and kept."""
+        seqno = burst.id.seqno
+        if life.window.take_run(seqno, seqno + burst.many - 1):
+            return [burst]
+        counts = self._context.counts
+        new: list[bool] = []
+        for one in range(seqno, seqno + burst.many):
+            verdict = life.window.take(one)
+            new.append(verdict is Verdict.NEW)
+            if verdict is not Verdict.NEW:
+                counts["too_late" if verdict is Verdict.TOO_LATE else "duplicates"] += 1
+        return _where(burst, new)
+
+    def _wanted(
+        self, life: OriginLife, fresh: Broadcasts, sender: NetID, now: float
+    ) -> list[Broadcasts]:
+        """What of this is to be dispatched: not what was given up already."""
+        kept = fresh._replace(distribution=()) if fresh.distribution else fresh
+        if isinstance(kept, Burst):
+            self._store.add_burst(kept, now)
+        else:
+            self._store.add(kept, now)
+        first, last = fresh.number, fresh.last_number
+        if self._repair.received_run(life, first, last, sender, now):
+            return [kept]
+        wanted = [
+            self._repair.received(life, number, sender, now) for number in range(first, last + 1)
+        ]
+        origin, epoch, seqno = fresh.id
+        for position, one in enumerate(wanted):
+            if not one:
+                self._origins.note_too_late(BroadcastID(origin, epoch, seqno + position))
+        return _where(kept, wanted)
 
     def _take(
         self,
@@ -240,15 +323,15 @@ class Receiver:
     def _dispatch(self, life: OriginLife, deliver: Deliver, now: float) -> None:
         gossip = deliver.gossip
         effects = self._context.effects
-        self._context.tags.count(gossip.tag)
+        self._context.tags.count(gossip.tag, gossip.many)
         if self._watched.active:
             self._watched.delivered(deliver, now)
         handler = self._handlers.dispatcher(gossip.tag)
         if handler is not None and handler.ordered:
-            if gossip.after > life.numbers.top:
+            if isinstance(gossip, Gossip) and gossip.after > life.numbers.top:
                 origin, epoch, _ = gossip.id
                 self._repair.named(origin, epoch, gossip.after, deliver.sender, now)
-            effects.extend(life.ordered().admit(gossip, deliver, life.numbers))
+            effects.extend(life.ordered().admit(deliver, life.numbers))
             return
         effects.append(deliver)
         if life.order is not None:
@@ -258,7 +341,7 @@ class Receiver:
 
     def _pass_on(
         self,
-        gossip: Gossip,
+        gossip: Broadcasts,
         sender: NetID,
         parent: Parent | None,
         serve: tuple[NetID, ...],
@@ -275,11 +358,15 @@ class Receiver:
         if not serve:
             self._done(parent, gossip, now)
             return
-        duty = self._duties.open(header_of(gossip), now, parent=parent)
-        self._forwarder.forward(header_of(gossip), serve, now, duty)
+        if isinstance(gossip, Gossip):
+            gossip = header_of(gossip)
+        duty = self._duties.open(gossip, now, parent=parent)
+        self._forwarder.forward(gossip, serve, now, duty)
         self._duties.check(duty, now)
 
-    def _say_taken(self, gossip: Gossip, sender: NetID, parent: Parent | None, now: float) -> None:
+    def _say_taken(
+        self, gossip: Broadcasts, sender: NetID, parent: Parent | None, now: float
+    ) -> None:
         if parent is None:
             if gossip.confirm_ms or not gossip.to_everyone:
                 confirmed = gossip.confirm_ms > 0
@@ -289,7 +376,7 @@ class Receiver:
             session.exchange.report(Report(index, ()), at=now)
             self._links.answer_soon(session)
 
-    def _done(self, parent: Parent | None, gossip: Gossip, now: float) -> None:
+    def _done(self, parent: Parent | None, gossip: Broadcasts, now: float) -> None:
         if parent is not None:
             session, index = parent
             session.exchange.done(index, at=now if gossip.confirm_ms else float("inf"))
@@ -489,3 +576,23 @@ class Receiver:
                 # It speaks of a channel of its own: it is held up, and asks how far it may go.
                 self._flow.asked(peer, channel, limit, now)
         self._channels.granted(peer, credit)
+
+
+def _via(session: Session | None) -> str:
+    return "multicast" if session is None else "tcp"
+
+
+def _where(broadcasts: Broadcasts, yes: Sequence[bool]) -> list[Broadcasts]:
+    """The stretches of a burst for which it is so."""
+    if all(yes):
+        return [broadcasts]
+    if isinstance(broadcasts, Gossip):
+        return []
+    parts: list[Broadcasts] = []
+    start = 0
+    for so, group in groupby(yes):
+        stop = start + len(list(group))
+        if so:
+            parts.append(broadcasts.part(start, stop))
+        start = stop
+    return parts

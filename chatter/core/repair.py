@@ -20,7 +20,7 @@ from chatter.core.origins import OriginLife, Origins
 from chatter.core.store import Store
 from chatter.core.wants import ANSWER_NUMBERS, QUIET_S, Wants
 from chatter.ids import NetID
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 from chatter.wire.records import Highest, Record, Top, WantNumbers
 
 # Datagrams on their way through two sockets overtake each other by so much.
@@ -48,8 +48,8 @@ class Repair:
 
     Args:
         send: queues a record for a peer; False if there is no room.
-        multicast: sends a broadcast to the segment of these askers; False if it cannot reach them.
-        answer: sends a broadcast to one asker; False if there is no room.
+        multicast: sends broadcasts to the segment of these askers; False if it cannot reach them.
+        answer: sends broadcasts to one asker; False if there is no room.
         ask_since: asks an origin from where on its numbers are ours; False if it could not be.
     """
 
@@ -59,8 +59,8 @@ class Repair:
         origins: Origins,
         store: Store,
         send: Callable[[NetID, Record], bool],
-        multicast: Callable[[Gossip, Sequence[NetID]], bool],
-        answer: Callable[[NetID, Gossip], bool],
+        multicast: Callable[[Broadcasts, Sequence[NetID]], bool],
+        answer: Callable[[NetID, Broadcasts], bool],
         ask_since: Callable[[NetID, float], bool],
     ) -> None:
         self._context = context
@@ -97,6 +97,21 @@ class Repair:
             self._lose(life, [])
         return new
 
+    def received_run(
+        self, life: OriginLife, first: int, last: int, sender: NetID, now: float
+    ) -> bool:
+        """First copies of all numbers from one to another came, if they are those that come next.
+
+        False: nothing was noted, and each has to be given to ``received``.
+        """
+        if not life.numbers.note_run(first, last):
+            return False
+        life.source = sender
+        life.moved(now)
+        if life.numbers.lost:
+            self._lose(life, [])
+        return True
+
     def named(self, origin: NetID, epoch: int, number: int, by: NetID, now: float) -> None:
         """A peer says that this number of an origin exists."""
         if origin == self._context.local:
@@ -128,13 +143,15 @@ class Repair:
         self._found(life, now)
         self._lose(life, [])
 
-    def note_own(self, number: int, now: float) -> None:
-        """We sent a broadcast to everyone, which others may ask us for."""
+    def note_own(self, first: int, last: int, now: float) -> None:
+        """We sent broadcasts to everyone with these numbers, which others may ask us for."""
         epoch = self._context.identity.epoch
         own = self._own
         if own is None or own.epoch != epoch:
             own = self._own = self._origins.open(self._context.local, epoch)
-        own.numbers.note(number)
+        if not own.numbers.note_run(first, last):
+            for number in range(first, last + 1):
+                own.numbers.note(number)
         own.moved(now)
 
     def wanted(self, sender: NetID, record: WantNumbers, now: float) -> None:

@@ -16,12 +16,12 @@ class TagCounts:
         self.values: dict[str, int] = {}
         """By tag; of those that came after ``MAX_TAGS`` others, together under ``OTHERS``."""
 
-    def count(self, tag: str) -> None:
-        """One more. Hot: once for each broadcast."""
+    def count(self, tag: str, many: int = 1) -> None:
+        """So many more."""
         values = self.values
         if tag in values:
-            values[tag] += 1
+            values[tag] += many
         elif len(values) < MAX_TAGS:
-            values[tag] = 1
+            values[tag] = many
         else:
-            values[OTHERS] = values.get(OTHERS, 0) + 1
+            values[OTHERS] = values.get(OTHERS, 0) + many

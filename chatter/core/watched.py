@@ -8,7 +8,7 @@ while somebody watches, and of many only those whose hash says so: the same ones
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chatter.core.context import Context
@@ -17,6 +17,7 @@ from chatter.core.effects import Deliver, Edge, Outcome
 from chatter.core.peers import Peer
 from chatter.core.receipts import group_edges
 from chatter.ids import BroadcastID, NetID
+from chatter.wire.burst import Broadcasts
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import MAX_CLOCK_US, Figures, Record, Result, Trace, Traces, Watch
 
@@ -133,14 +134,18 @@ class Watched:
     # What happens here
 
     def delivered(self, deliver: Deliver, now: float) -> None:
-        """A broadcast is dispatched here, while somebody watches."""
-        gossip = deliver.gossip
-        if chosen(gossip.id, self._thin):
-            multicast = deliver.via == "multicast"
+        """Broadcasts are dispatched here, while somebody watches."""
+        broadcasts, sender, via, _ = deliver
+        for gossip in self._chosen(broadcasts):
             size = len(gossip.payload)
             self._keep(
-                Passed(gossip.id, gossip.hop, deliver.sender, multicast, now, gossip.tag, size, 0)
+                Passed(gossip.id, gossip.hop, sender, via == "multicast", now, gossip.tag, size, 0)
             )
+
+    def gathered(self, broadcasts: Broadcasts, recipients: int, now: float) -> None:
+        """Broadcasts of ours begin their way, while somebody watches."""
+        for gossip in self._chosen(broadcasts):
+            self.sent(gossip, len(gossip.payload), recipients, now)
 
     def sent(self, gossip: Gossip, size: int, recipients: int, now: float) -> None:
         """A broadcast of ours begins its way, while somebody watches."""
@@ -212,6 +217,17 @@ class Watched:
         return self._clock_us(now) // 1_000_000
 
     # Details
+
+    def _chosen(self, broadcasts: Broadcasts) -> Iterator[Gossip]:
+        """Those that are traced, of all that are in it."""
+        if isinstance(broadcasts, Gossip):
+            if chosen(broadcasts.id, self._thin):
+                yield broadcasts
+            return
+        origin, epoch, seqno = broadcasts.id
+        for position in range(broadcasts.many):
+            if chosen(BroadcastID(origin, epoch, seqno + position), self._thin):
+                yield broadcasts.gossip(position)
 
     def _clock_us(self, at: float) -> int:
         return min(MAX_CLOCK_US, max(0, int((at - self._started_at) * 1e6)))

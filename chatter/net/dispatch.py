@@ -52,7 +52,7 @@ class Dispatch:
         """Queue it for its handler. Never waits."""
         handler = self._handlers.dispatcher(delivery.gossip.tag)
         if handler is None:
-            self.counts["unknown_tag"] += 1
+            self.counts["unknown_tag"] += delivery.gossip.many
             return
         worker = self._workers.get(handler.tag)
         if worker is None:

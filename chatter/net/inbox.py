@@ -45,13 +45,13 @@ class Dropped:
     def __bool__(self) -> bool:
         return bool(self._ranges)
 
-    def add(self, origin: NetID, epoch: int, number: int) -> None:
-        """This number will not be dispatched."""
+    def add(self, origin: NetID, epoch: int, first: int, last: int) -> None:
+        """The numbers from one to another will not be dispatched."""
         ranges = self._ranges.setdefault((origin, epoch), [])
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
+        if ranges and first == ranges[-1][1] + 1:
+            ranges[-1][1] = last
             return
-        ranges.append([number, number])
+        ranges.append([first, last])
         if len(ranges) > MAX_RANGES:
             self._ranges[origin, epoch] = _fewer(ranges)
 
@@ -105,36 +105,46 @@ class Inbox:
         self.bytes = 0
         self._slow_s = slow_s
         self._queue: deque[Deliver] = deque()
+        self._messages = 0
         self._above_since = math.inf
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return self._messages
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
 
     def put(self, delivery: Deliver) -> bool:
-        """Take a message, or drop it: whether it was taken."""
+        """Take messages, or drop them: whether they were taken."""
         gossip = delivery.gossip
         size = len(gossip.payload)
-        queue = self._queue
-        if self.behind or len(queue) >= HARD_MESSAGES or (queue and self.bytes + size > HARD_BYTES):
+        if (
+            self.behind
+            or self._messages >= HARD_MESSAGES
+            or (self._queue and self.bytes + size > HARD_BYTES)
+        ):
             if not self.behind:
                 self._fall_behind()
             if gossip.number:  # else it was for some: its origin counts on no sequence
-                self.dropped.add(gossip.id.origin, gossip.id.epoch, gossip.number)
+                origin, epoch, _ = gossip.id
+                self.dropped.add(origin, epoch, gossip.number, gossip.last_number)
             return False
-        queue.append(delivery)
+        self._queue.append(delivery)
+        self._messages += gossip.many
         self.bytes += size
-        if len(queue) > SOFT_MESSAGES or self.bytes > SOFT_BYTES:
+        if self._messages > SOFT_MESSAGES or self.bytes > SOFT_BYTES:
             self._fill()
         return True
 
     def take(self) -> Deliver:
         """The oldest. Raises IndexError if there is none."""
         delivery = self._queue.popleft()
+        self._messages -= delivery.gossip.many
         self.bytes -= len(delivery.gossip.payload)
         if self.full or self.behind:
             if not self._above():
                 self._above_since = math.inf
-            if len(self._queue) <= SOFT_MESSAGES // 2 and self._bytes_at_most(SOFT_BYTES // 2):
+            if self._messages <= SOFT_MESSAGES // 2 and self._bytes_at_most(SOFT_BYTES // 2):
                 self.full = self.behind = False
         return delivery
 
@@ -146,7 +156,7 @@ class Inbox:
     def clear(self) -> None:
         """Forget what waits."""
         self._queue.clear()
-        self.bytes = 0
+        self._messages = self.bytes = 0
 
     def _fill(self) -> None:
         if self._above_since == math.inf and self._above():
@@ -154,7 +164,7 @@ class Inbox:
             self.full = True
 
     def _above(self) -> bool:
-        return len(self._queue) > SOFT_MESSAGES or not self._bytes_at_most(SOFT_BYTES)
+        return self._messages > SOFT_MESSAGES or not self._bytes_at_most(SOFT_BYTES)
 
     def _bytes_at_most(self, limit: int) -> bool:
         # A single message may be larger than all of this: its handler is not slow for that.

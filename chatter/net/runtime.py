@@ -18,6 +18,7 @@ from typing import Any
 
 from gevent import Greenlet, getcurrent, sleep
 from gevent.event import Event
+from gevent.hub import get_hub
 from gevent.pool import Group
 
 from chatter.config import Config, bind_address
@@ -28,6 +29,7 @@ from chatter.core.effects import (
     Connect,
     Deliver,
     Disconnect,
+    FlushSoon,
     Gap,
     MulticastReady,
     NodeFigures,
@@ -113,6 +115,7 @@ class Runtime:
         self._stopped = Event()
         self.node: Node
         self.calls: HubCalls
+        self._loop: Any
         self._dispatch: Dispatch
         self._endpoint: Endpoint
         self._unicast: UnicastPort
@@ -138,6 +141,7 @@ class Runtime:
             raise
         self.running = True
         self.calls = HubCalls()
+        self._loop = get_hub().loop
         self._dispatch = Dispatch(self, self.handlers, self._greenlets.start, self._tell)
         self._unicast = UnicastPort(self, self._endpoint.udp)
         self._ports = [
@@ -173,6 +177,10 @@ class Runtime:
         """
         if getcurrent() not in self._greenlets:
             self._stopped.wait()
+
+    def _flush_gathered(self) -> None:
+        if self.running:
+            self.core(self.node.flush, time.monotonic())
 
     def _flush(self, deadline: float) -> None:
         # First what is queued: a farewell by multicast would overtake what goes by TCP. Half of the
@@ -271,6 +279,9 @@ class Runtime:
                 self._dispatch.deliver(effect)
             elif isinstance(effect, MulticastReady):
                 self._ports[effect.channel].wake()
+            elif isinstance(effect, FlushSoon):
+                # When whoever broadcasts lets go of the hub, before any greenlet has its turn.
+                self._loop.run_callback(self._flush_gathered)
             elif isinstance(effect, SessionReady):
                 connection = self.connections.get(effect.session)
                 if connection is not None:

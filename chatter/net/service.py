@@ -28,7 +28,8 @@ from chatter.core.effects import (
     PeerEvent,
     Watching,
 )
-from chatter.core.handlers import TABLE_BYTES, SerializerDB, codec_handler, encode_message
+from chatter.core.gathering import MAX_GATHERED_BYTES
+from chatter.core.handlers import TABLE_BYTES, SerializerDB, codec_handler, encode_body
 from chatter.core.membership import Summary
 from chatter.errors import Closed, ConfigError, MessageTooLarge, QueueFull
 from chatter.ids import NetID
@@ -37,6 +38,7 @@ from chatter.net.arguments import check_recipients, check_tag, check_timeout, kn
 from chatter.net.receipt import Receipt
 from chatter.net.runtime import Runtime
 from chatter.version import __version__
+from chatter.wire.gossip import NO_NETIDS
 from chatter.wire.seal import MAX_FRAME_BYTES
 
 # What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
@@ -228,18 +230,41 @@ class Service:
         check_tag(tag)
         recipients = None if to is None else check_recipients(to)
         handler = self.handlers.get(tag)
-        name, payload = encode_message(handler, tag, body, codec)
-        if len(payload) > self.config.max_message_bytes + TABLE_BYTES:
+        name, table, data = encode_body(handler, tag, body, codec)
+        size = len(table) - TABLE_BYTES + len(data)
+        if size > self.config.max_message_bytes:
             raise MessageTooLarge(
-                f"{len(payload) - TABLE_BYTES} bytes encoded, {self.config.max_message_bytes} are"
+                f"{size} bytes encoded, {self.config.max_message_bytes} are"
                 " allowed: send less, or a reference to where the rest is"
             )
         compress = handler is None or handler.compress
+        if (
+            recipients is None
+            and confirm_s is None
+            and table == NO_NETIDS
+            and len(data) <= MAX_GATHERED_BYTES
+        ):
+            if not runtime.calls.here:
+                call = functools.partial(self._gather, runtime, tag, name, data, compress)
+                return runtime.calls.run(call)  # type: ignore[no-any-return]
+            return self._gather(runtime, tag, name, data, compress)
         return runtime.calls.run(  # type: ignore[no-any-return]
             functools.partial(
-                self._send, runtime, tag, name, payload, recipients, compress, confirm_s
+                self._send, runtime, tag, name, table + data, recipients, compress, confirm_s
             )
         )
+
+    def _gather(
+        self, runtime: Runtime, tag: str, codec: str, body: bytes, compress: bool
+    ) -> Receipt:
+        sent = runtime.node.join(tag, codec, body, compress=compress)
+        if sent is None:
+            self._wait_for_room(runtime, len(body))
+            if self._runtime is not runtime:
+                raise Closed("the node was stopped")
+            sent = runtime.node.gather(tag, codec, body, time.monotonic(), compress=compress)
+            runtime.carry_out()
+        return Receipt(*sent)
 
     def _send(
         self,

@@ -42,6 +42,11 @@ class HubCalls:
         self._wake.start(self._start_all)
         self._closed = False
 
+    @property
+    def here(self) -> bool:
+        """Whether the caller is in that thread."""
+        return bool(self._identify() == self._thread)
+
     def run(self, function: Callable[[], Any]) -> Any:
         """What the function returns or raises, run in the hub's thread.
 

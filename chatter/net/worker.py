@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from gevent import Greenlet, Timeout, sleep
@@ -11,14 +12,17 @@ from gevent.event import Event
 
 from chatter.core.effects import Deliver, Gap
 from chatter.core.handlers import (
-    BUILT_IN,
     Message,
     MessageHandler,
     decode_message,
     encode_message,
+    named_codec,
 )
 from chatter.ids import BroadcastID
 from chatter.net.inbox import Inbox
+from chatter.net.reading import BurstReading
+from chatter.wire.burst import Burst
+from chatter.wire.gossip import Gossip
 
 # Messages in a row before other greenlets get a turn, so that the sockets are emptied meanwhile.
 BATCH = 64
@@ -72,6 +76,9 @@ class HandlerWorker:
         self._pressed = False
         self._wake = Event()
         self._dropped = 0
+        self._done = 0
+        self._reading: BurstReading | None = None
+        self._left: Iterator[Any] | None = None
         self._complaints: dict[str, _Complaint] = {}
         self._told_at = float("-inf")
         self._ended = False
@@ -120,6 +127,9 @@ class HandlerWorker:
     def end(self) -> None:
         """Dispatch nothing more. For a handler that stops its own node, which cannot be killed."""
         self._ended = True
+        self._reading = None
+        for _ in self._left or ():  # it may be in the middle of them
+            pass
         self._inbox.clear()
         self._wake.set()
 
@@ -128,9 +138,10 @@ class HandlerWorker:
         self._owner.pressed()
 
     def _drop(self, delivery: Deliver) -> None:
-        self._counts["dropped_handler_behind"] += 1
-        self._dropped += 1
-        if self._dropped == 1:
+        first = not self._dropped
+        self._counts["dropped_handler_behind"] += delivery.gossip.many
+        self._dropped += delivery.gossip.many
+        if first:
             self._owner.logger.warning(
                 "the handler of %r is %d messages behind; what comes now is dropped until it has"
                 " caught up, so do less in it or hand the work on",
@@ -159,28 +170,76 @@ class HandlerWorker:
         while not self._ended:
             self._wake.wait()
             self._wake.clear()
-            done = 0
+            self._read_on()  # of a burst in which a GreenletExit of the handler's own came
             while inbox:
                 delivery = inbox.take()
                 if inbox.full is not self._pressed:
                     self._press()
                 if self._dropped and not inbox.behind:
                     self._caught_up()
-                self._handle(delivery)
-                done += 1
-                if done % BATCH == 0:
-                    sleep(0)
+                gossip = delivery.gossip
+                if isinstance(gossip, Burst):
+                    self._reading = BurstReading(
+                        self._handler, delivery, gossip, self._note_undecodable
+                    )
+                    self._read_on()
+                else:
+                    self._handle(delivery, gossip)
+                    self._take_turns(1)
 
-    def _handle(self, delivery: Deliver) -> None:
-        gossip = delivery.gossip
+    def _take_turns(self, done: int) -> None:
+        self._done += done
+        if self._done >= BATCH:
+            self._done = 0
+            sleep(0)
+
+    def _read_on(self) -> None:
+        """Dispatch what is left of the burst that is being read."""
+        self._dispatch_all()
+        while (reading := self._reading) is not None:
+            self._left = reading.next(BATCH)
+            if self._left is None:
+                self._reading = None
+            self._take_turns(self._dispatch_all())
+
+    def _dispatch_all(self) -> int:
+        """Dispatch the messages that were decoded together, and how many these were."""
+        left = self._left
+        if left is None:
+            return 0
+        function, with_message = self._handler.dispatch, self._handler.with_message
+        done = 0
+        try:
+            while True:
+                try:
+                    if with_message:
+                        for message in left:
+                            done += 1
+                            function(message[1], message)
+                    else:
+                        for body in left:
+                            done += 1
+                            function(body)
+                    return done
+                except (Exception, Timeout):
+                    self._counts["handler_errors"] += 1
+                    self._complain("the handler of %r failed", self._handler.tag)
+        finally:
+            # Before and after make no difference to the network: they were dispatched, once.
+            self._counts["dispatched"] += done
+
+    def _note_undecodable(self, tag: str) -> None:
+        self._counts["undecodable"] += 1
+        self._complain("a message with tag %r cannot be decoded", tag)
+
+    def _handle(self, delivery: Deliver, gossip: Gossip) -> None:
         new_payload: bytes | None = None
         try:
             body = decode_message(self._handler, gossip.codec, gossip.payload)
         except (Exception, Timeout):
-            self._counts["undecodable"] += 1
-            self._complain("a message with tag %r cannot be decoded", gossip.tag)
+            self._note_undecodable(gossip.tag)
         else:
-            new_payload = self._dispatch(delivery, body)
+            new_payload = self._dispatch(delivery, gossip, body)
         if delivery.held:
             self._owner.transformed(gossip.id, new_payload)
 
@@ -196,11 +255,11 @@ class HandlerWorker:
         complaint.at, complaint.unsaid = now, 0
         self._owner.logger.exception(what, tag)
 
-    def _dispatch(self, delivery: Deliver, body: object) -> bytes | None:
-        handler, gossip = self._handler, delivery.gossip
+    def _dispatch(self, delivery: Deliver, gossip: Gossip, body: object) -> bytes | None:
+        handler = self._handler
         try:
             if handler.with_message:
-                message = message_of(delivery, body)
+                message = message_of(gossip, delivery, body)
                 result = handler.dispatch(body, message)
             else:
                 result = handler.dispatch(body)
@@ -216,9 +275,9 @@ class HandlerWorker:
         return None
 
 
-def message_of(delivery: Deliver, body: object) -> Message:
+def message_of(gossip: Gossip, delivery: Deliver, body: object) -> Message:
     """What a handler is told about a delivery."""
-    gossip, sender, via, _ = delivery
+    _, sender, via, _ = delivery
     origin, epoch, seqno = gossip.id
-    codec = gossip.codec if gossip.codec in BUILT_IN else "own"
+    codec = named_codec(gossip.codec)
     return Message(gossip.tag, body, codec, origin, epoch, seqno, sender, via, gossip.hop)

@@ -20,6 +20,7 @@ from chatter.core.effects import (
     Deliver,
     Disconnect,
     Effect,
+    FlushSoon,
     Gap,
     MulticastReady,
     NodeFigures,
@@ -31,11 +32,13 @@ from chatter.core.effects import (
     UdpReady,
     Watching,
 )
+from chatter.core.gathering import MAX_GATHERED_BYTES
 from chatter.core.handlers import (
     TABLE_BYTES,
     Message,
     SerializerDB,
     decode_message,
+    encode_body,
     encode_message,
 )
 from chatter.core.node import Node
@@ -47,6 +50,7 @@ from chatter.testing.freezer import STOCK_BUFFER_BYTES
 from chatter.testing.network import Membership, Network
 from chatter.testing.streams import Stream
 from chatter.testing.worker import Worker
+from chatter.wire.gossip import NO_NETIDS, Gossip
 from chatter.wire.seal import MAX_FRAME_BYTES
 
 # What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
@@ -279,15 +283,22 @@ class Member:
             QueueFull: its queues are full, and nothing was sent. A program would wait for a moment.
         """
         handler = self.handlers.get(tag)
-        name, payload = encode_message(handler, tag, body, codec)
+        name, table, data = encode_body(handler, tag, body, codec)
+        payload = table + data
         if len(payload) > self.config.max_message_bytes + TABLE_BYTES:
             raise MessageTooLarge(f"{len(payload)} bytes encoded")
         needed = HEADER_BYTES + (len(payload) if len(payload) <= MAX_FRAME_BYTES else 0)
         if self.node.room(self._clock.now) < needed:
             raise QueueFull("the network takes less than is broadcast")
         compress = handler is None or handler.compress
+        now = self._clock.now
+        gathered = to is None and confirm_s is None and table == NO_NETIDS
+        if gathered and len(data) <= MAX_GATHERED_BYTES:
+            sent, targets = self.node.gather(tag, name, data, now, compress=compress)
+            self._carry_out()
+            return sent, len(targets)
         sent, targets = self.node.broadcast(
-            tag, name, payload, to, self._clock.now, compress=compress, confirm_s=confirm_s
+            tag, name, payload, to, now, compress=compress, confirm_s=confirm_s
         )
         self._carry_out()
         return sent, len(targets)
@@ -353,9 +364,12 @@ class Member:
 
     # Effects
 
-    def _carry_out(self) -> None:
+    def _take_effects(self) -> None:
         for effect in self.node.take_effects():
             self._carry_out_one(effect)
+
+    def _carry_out(self) -> None:
+        self._take_effects()
         if self._ready_channels or self._ready_sessions or self._udp_ready:
             self._pump_soon()
         self._arm()
@@ -368,17 +382,16 @@ class Member:
                 self._udp_ready = True
             case SessionReady(session):
                 self._ready_sessions[session] = None
+            case FlushSoon():
+                self._pump_soon()
             case Connect(netid):
                 self._connect(netid)
             case Disconnect(session):
                 self._closing.add(session)
                 self._ready_sessions[session] = None
             case Deliver(gossip):
-                worker = self._workers.get(gossip.tag)
-                if worker is None:
-                    self._dispatch(effect)
-                else:
-                    worker.put(lambda: self._dispatch(effect))
+                for one in gossip.gossips():
+                    self._deliver(effect._replace(gossip=one), one)
             case PeerEvent():
                 self.events.append(effect)
             case Settled(broadcast, outcome):
@@ -403,6 +416,8 @@ class Member:
         if not self.running:
             return
         node, network = self.node, self._network
+        node.flush(self._clock.now)
+        self._take_effects()
         while self._ready_channels:
             channel = self._ready_channels.pop()
             while (frame := node.multicast_frame(channel, self._clock.now)) is not None:
@@ -473,8 +488,14 @@ class Member:
 
     # Dispatch
 
-    def _dispatch(self, deliver: Deliver) -> None:
-        gossip = deliver.gossip
+    def _deliver(self, deliver: Deliver, gossip: Gossip) -> None:
+        worker = self._workers.get(gossip.tag)
+        if worker is None:
+            self._dispatch(deliver, gossip)
+        else:
+            worker.put(lambda: self._dispatch(deliver, gossip))
+
+    def _dispatch(self, deliver: Deliver, gossip: Gossip) -> None:
         handler = self.handlers.dispatcher(gossip.tag)
         if handler is None:
             self.undispatched += 1

@@ -29,6 +29,8 @@ from chatter.wire.varint import MAX_BITS, encode_varint
 
 CODECS = ("json", "bytes", "own")
 MAX_TAG_BYTES = 255  # a tag is a name that is written into every gossip, not a text
+# The table in front of a body that names no NetIDs, as in nearly every broadcast.
+NO_NETIDS = b"\0\0"
 # Halving reaches 2^64 nodes in 64 hops; a gossip that has made more runs in a circle.
 MAX_HOPS = 64
 # 2^32 bytes: far above what any node is configured to take, and still five bytes in a varint.
@@ -40,6 +42,9 @@ _TO_EVERYONE, _PLAIN, _REVISED, _LARGE, _CONFIRMED, _AFTER = 1, 2, 4, 8, 64, 128
 _RARE = _REVISED | _LARGE | _CONFIRMED | _AFTER
 _CODEC_SHIFT = 4
 _FLAGS_OF_CODEC = {codec: number << _CODEC_SHIFT for number, codec in enumerate(CODECS)}
+
+# What an IPv4 address costs, as NETID_BOUND is for IPv6: its table entry, and its index or a run.
+_IPV4_BOUND = 16
 
 # Besides payload, tag and NetIDs: flags, epoch, seqno, number or after, revision, size,
 # milliseconds, hop, count of runs and length of the tag are 55 bytes at most.
@@ -84,6 +89,30 @@ class Gossip(NamedTuple):
     def to_everyone(self) -> bool:
         """Whether every member that gets it takes it."""
         return self.number > 0
+
+    @property
+    def many(self) -> int:
+        """How many broadcasts it is: one."""
+        return 1
+
+    @property
+    def last_number(self) -> int:
+        """Its number: a burst has several."""
+        return self.number
+
+    def gossips(self) -> tuple[Gossip]:
+        """Itself: a burst has several."""
+        return (self,)
+
+    def least_bound(self) -> int:
+        """The ``size_bound`` that it has without its list."""
+        return (
+            self._replace(distribution=()).size_bound() if self.distribution else self.size_bound()
+        )
+
+    def parts(self, most_bytes: int) -> tuple[Gossip]:
+        """Itself: it cannot be divided."""
+        return (self,)
 
     def netids(self) -> Sequence[NetID]:
         """What it needs in the NetID table of its frame."""
@@ -199,11 +228,8 @@ class Gossip(NamedTuple):
         Each NetID of the list may cost a table entry and a run of its own; the bound is loose, so
         that it needs no table to be built.
         """
-        each = 16
-        if ":" in self.id.origin.ip or any(":" in netid.ip for netid in self.distribution):
-            each = NETID_BOUND
-        listed = each * (1 + len(self.distribution))
-        return len(self.payload) + _FIXED_BOUND + 4 * len(self.tag) + listed
+        bound = bound_of(len(self.payload), self.tag, self.id.origin)
+        return bound + list_bound(self.id.origin, self.distribution)
 
 
 def _present(cursor: Cursor, max_bits: int = MAX_BITS) -> int:
@@ -212,6 +238,19 @@ def _present(cursor: Cursor, max_bits: int = MAX_BITS) -> int:
     if not value:
         raise FrameError("a gossip with a field of zero that need not be there")
     return value
+
+
+def bound_of(payload_bytes: int, tag: str, origin: NetID) -> int:
+    """The ``size_bound`` of a gossip without a list."""
+    return payload_bytes + _FIXED_BOUND + 4 * len(tag) + list_bound(origin, (origin,))
+
+
+def list_bound(origin: NetID, distribution: Sequence[NetID]) -> int:
+    """What a distribution list costs at most, as entries of the frame's table and as runs."""
+    if not distribution:
+        return 0
+    ipv6 = ":" in origin.ip or any(":" in netid.ip for netid in distribution)
+    return len(distribution) * (NETID_BOUND if ipv6 else _IPV4_BOUND)
 
 
 def encode_payload(netids: Sequence[NetID], body: bytes) -> bytes:
@@ -225,7 +264,7 @@ def split_payload(payload: bytes) -> tuple[dict[int, NetID], bytes]:
     Raises:
         FrameError: the table is damaged.
     """
-    if payload[:2] == b"\0\0":  # no NetIDs, as in nearly every broadcast
+    if payload[:2] == NO_NETIDS:
         return {}, payload[2:]
     cursor = Cursor(payload)
     table = decode_table(cursor)

@@ -6,6 +6,7 @@ skipped, so versions can mix::
 
     1 hello, 3 beacon, 4 seen ids, 5 other ids, 8 leave                   about.py
     2 gossip                                                              gossip.py
+    22 burst                                                              burst.py
     6 probe, 7 want, 9 highest, 10 want numbers, 15 took                  repair.py
     11 chunk, 12 want chunks                                              chunks.py
     13 ack, 14 report, 16 credit, 17 session credit                       answers.py
@@ -29,6 +30,7 @@ from chatter.wire.about import (
     SeenIds,
 )
 from chatter.wire.answers import Ack, Credit, Grant, Report, Served, SessionCredit
+from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.chunks import CHUNK_BOUND, Chunk, WantChunks
 from chatter.wire.cursor import Cursor
 from chatter.wire.gossip import Gossip
@@ -47,6 +49,8 @@ __all__ = [
     "TYPE_BYTES",
     "Ack",
     "Beacon",
+    "Broadcasts",
+    "Burst",
     "Chunk",
     "Credit",
     "Figures",
@@ -98,6 +102,7 @@ Record = (
     | Figures
     | Traces
     | Result
+    | Burst
 )
 
 # In the order of their numbers, from 1.
@@ -123,6 +128,7 @@ _TYPES: tuple[type[Record], ...] = (
     Figures,
     Traces,
     Result,
+    Burst,
 )
 _NUMBER_OF = {kind: number for number, kind in enumerate(_TYPES, 1)}
 _DECODER_OF: dict[int, Callable[[Cursor, Sequence[NetID]], Record]] = {
@@ -133,7 +139,7 @@ _DECODER_OF: dict[int, Callable[[Cursor, Sequence[NetID]], Record]] = {
 TYPE_BYTES = {kind: encode_varint(number) for kind, number in _NUMBER_OF.items()}
 
 # Records with bytes of users, who alone may forbid that the frame around them is compressed.
-CARRIERS = (Gossip, Chunk)
+CARRIERS = (Gossip, Chunk, Burst)
 
 
 def type_of(record: Record) -> int:

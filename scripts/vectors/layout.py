@@ -39,6 +39,7 @@ RECORD_TYPES = {
     "figures": 19,
     "traces": 20,
     "result": 21,
+    "burst": 22,
 }
 CHANNELS = {"multicast": 1, "udp": 2, "tcp hello": 3, "tcp": 4}
 CODECS = {"json": 0, "bytes": 1, "own": 2}
@@ -106,7 +107,7 @@ def eight(number: int) -> bytes:
 def netids_of(record: dict[str, Any]) -> list[str]:
     """What a record needs in the table."""
     kind = record["kind"]
-    if kind == "gossip":
+    if kind in ("gossip", "burst"):
         return [record["origin"], *record["distribution"]]
     if kind == "beacon":
         return [record["segment"]]
@@ -145,6 +146,8 @@ def record_bytes(record: dict[str, Any], order: Sequence[str]) -> bytes:
         return _hello(record)
     if kind == "gossip":
         return _gossip(record, order)
+    if kind == "burst":
+        return _burst(record, order)
     if kind == "beacon":
         return leb128(order.index(record["segment"]))
     if kind == "seen ids":
@@ -280,6 +283,21 @@ def _gossip(record: dict[str, Any], order: Sequence[str]) -> bytes:
     out += leb128(record["hop"])
     out += runs(order.index(netid) for netid in record["distribution"])
     return out + _text(record["tag"]) + bytes.fromhex(record["payload"])
+
+
+def _burst(record: dict[str, Any], order: Sequence[str]) -> bytes:
+    bodies = [bytes.fromhex(one) for one in record["bodies"]]
+    sizes = [len(one) for one in bodies]
+    one_size = len(set(sizes)) == 1 and sizes[0] > 0
+    flags = 2 * (not record["compress"]) + 4 * one_size
+    out = bytes([flags + 16 * CODECS[record["codec"]]])
+    out += _id(record, order) + leb128(record["number"]) + leb128(len(bodies))
+    out += leb128(record["hop"])
+    out += runs(order.index(netid) for netid in record["distribution"])
+    out += _text(record["tag"])
+    for size in sizes[:1] if one_size else sizes:
+        out += size.to_bytes(2, "big")
+    return out + b"".join(bodies)
 
 
 def _other_ids(record: dict[str, Any], order: Sequence[str]) -> bytes:

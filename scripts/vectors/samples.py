@@ -81,6 +81,23 @@ def gossip(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def burst(*bodies: bytes, **changes: Any) -> dict[str, Any]:
+    """A burst of these bodies, with these fields changed."""
+    return {
+        "kind": "burst",
+        "origin": A,
+        "epoch": EPOCH_A,
+        "seqno": 1,
+        "number": 1,
+        "tag": "hello",
+        "codec": "json",
+        "bodies": [one.hex() for one in bodies],
+        "hop": 1,
+        "distribution": [],
+        "compress": True,
+    } | changes
+
+
 def hello(challenge: bytes | None, echo: bytes | None, **changes: Any) -> dict[str, Any]:
     """A hello with these fields changed."""
     return {
@@ -318,6 +335,22 @@ RECORDS: dict[str, dict[str, Any]] = {
         "missing": [],
         "groups": [],
     },
+    "burst of one size": burst(b"21.5", b"21.7", b"22.0", seqno=7, number=5),
+    "burst of different sizes": burst(
+        b'{"t":9}', b"", b'{"t":10}', seqno=300, number=200, distribution=NEIGHBOURS[1:]
+    ),
+    "burst not to compress": burst(b"0", b"1", compress=False),
+    "burst of bytes": burst(b"\0\xff", b"\xff\0", codec="bytes", hop=64),
+    "burst of its own codec": burst(b"\2\3", b"\x80", codec="own", hop=2, distribution=[B]),
+    "burst of nothing": burst(b"", b""),
+    "burst with big numbers": burst(
+        b"x", b"yy", epoch=2**64 - 1, seqno=2**64 - 3, number=2**64 - 4, tag="größe/→"
+    ),
+    "burst of many": burst(*(bytes([one]) for one in range(130)), codec="bytes"),
+    "burst of a long one and a short one": burst(b"0123456789" * 30, b"0"),
+    "burst of IPv6": burst(
+        b"1", b"2", origin=V6[0], distribution=[A, V6[1]], codec="own", compress=False
+    ),
 }
 
 BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {
@@ -346,6 +379,16 @@ BODIES: dict[str, tuple[list[dict[str, Any]], dict[str, Any] | None, bool]] = {
         ],
         {"netid": A, "channel": 1, "position": 2196},
         False,
+    ),
+    "a burst behind a gossip": (
+        [RECORDS["gossip not to compress"], RECORDS["burst of different sizes"]],
+        {"netid": A, "channel": 0, "position": 1000},
+        False,
+    ),
+    "a burst, compressed": (
+        [burst(*[b"0123456789"] * 40, number=4), RECORDS["leave"]],
+        {"netid": A, "channel": 0, "position": 2000},
+        True,
     ),
     "compressed": (
         [gossip(payload="0000" + b"0123456789".hex() * 30, number=4), RECORDS["leave"]],

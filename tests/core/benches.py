@@ -16,6 +16,7 @@ from chatter.core.probes import Probes
 from chatter.core.receipts import Receipts
 from chatter.core.store import Store
 from chatter.ids import BroadcastID, NetID
+from chatter.wire.burst import Broadcasts
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import Record
 from tests.core.parts import GROUP, make_context, make_membership, make_peer, netid
@@ -82,7 +83,7 @@ class ForwardingBench:
                 found[to] = handovers
         return found
 
-    def branches(self) -> dict[NetID, list[Gossip]]:
+    def branches(self) -> dict[NetID, list[Broadcasts]]:
         """The gossips that wait for each peer, taken out."""
         return {head: [one.gossip for one in some] for head, some in self.waiting().items()}
 
@@ -102,7 +103,7 @@ class ForwardingBench:
         return BroadcastID(self.context.local, 7, seqno)
 
 
-def reached(branches: dict[NetID, list[Gossip]]) -> list[NetID]:
+def reached(branches: dict[NetID, list[Broadcasts]]) -> list[NetID]:
     """Whom these branches serve, each as often as it is served."""
     listed = [one for some in branches.values() for gossip in some for one in gossip.distribution]
     return sorted([head for head, some in branches.items() for _ in some] + listed)

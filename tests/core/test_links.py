@@ -11,8 +11,8 @@ from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES
 from chatter.core.handover import Handover
 from chatter.core.links import IDLE_AFTER_S, LEAST_PATIENCE_S, MAX_OUTBOX_BYTES, Links
 from chatter.core.session import Session, State
+from chatter.wire.burst import Broadcasts
 from chatter.wire.frame import MAX_ROUTING_BYTES, encode_body
-from chatter.wire.gossip import Gossip
 from chatter.wire.records import Ack, Leave, Record, Report, Served, SessionCredit
 from tests.core.connections import FakeSession, bring_up, fetch
 from tests.core.parts import hand_over, life, make_context, make_gossip, make_links, netid
@@ -23,7 +23,7 @@ def new_links() -> tuple[Context, Links]:
     return context, make_links(context)
 
 
-def gossips(handovers: list[Handover]) -> list[Gossip]:
+def gossips(handovers: list[Handover]) -> list[Broadcasts]:
     return [one.gossip for one in handovers]
 
 

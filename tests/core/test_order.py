@@ -28,7 +28,7 @@ class Bench:
         deliver = Deliver(gossip, netid(3), "tcp", False)
         return [
             (one.first, one.last, one.tag) if isinstance(one, Gap) else one.gossip.id.seqno
-            for one in self.order.admit(gossip, deliver, self.numbers)
+            for one in self.order.admit(deliver, self.numbers)
         ]
 
     def released(self) -> list[int]:

@@ -14,6 +14,7 @@ from chatter.core.repair import Repair
 from chatter.core.store import Store
 from chatter.core.wants import ANSWER_NUMBERS, QUIET_S
 from chatter.ids import BroadcastID, NetID, epoch_of
+from chatter.wire.burst import Broadcasts
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import Highest, Record, Top, WantNumbers
 from tests.core.parts import US, life, make_context, make_peer, netid
@@ -39,8 +40,8 @@ class Bench:
         self.origins = Origins()
         self.store = Store(1 << 24, 120.0)
         self.asked: list[tuple[NetID, WantNumbers]] = []
-        self.multicasts: list[tuple[Gossip, tuple[NetID, ...]]] = []
-        self.answers: list[tuple[NetID, Gossip]] = []
+        self.multicasts: list[tuple[Broadcasts, tuple[NetID, ...]]] = []
+        self.answers: list[tuple[NetID, Broadcasts]] = []
         self.since_asked: list[tuple[NetID, float]] = []
         self.reachable = self.room = True
         self.repair = Repair(
@@ -58,12 +59,12 @@ class Bench:
         self.asked.append((to, record))
         return True
 
-    def _multicast(self, gossip: Gossip, askers: Sequence[NetID]) -> bool:
+    def _multicast(self, gossip: Broadcasts, askers: Sequence[NetID]) -> bool:
         if self.reachable:
             self.multicasts.append((gossip, tuple(askers)))
         return self.reachable
 
-    def _answer(self, to: NetID, gossip: Gossip) -> bool:
+    def _answer(self, to: NetID, gossip: Broadcasts) -> bool:
         if self.room:
             self.answers.append((to, gossip))
         return self.room
@@ -462,7 +463,7 @@ def test_a_tick_serves_a_bounded_number_of_streams(monkeypatch: pytest.MonkeyPat
 def test_highest_names_our_own_stream_and_those_last_active() -> None:
     bench = Bench(store_age_s=120.0)
     assert bench.repair.highest(0.0) is None
-    bench.repair.note_own(1, 0.0)
+    bench.repair.note_own(1, 1, 0.0)
     for epoch in range(20):
         bench.repair.received(bench.origins.open(ORIGIN, epoch), epoch + 1, HELPER, float(epoch))
 
@@ -616,7 +617,7 @@ def test_each_number_comes_once_or_is_in_a_gap_and_ordered_ones_in_order(
                     dispatched.append(number)
                     deliver = Deliver(gossip, HELPER, "tcp", False)
                     order = bench.life.ordered()
-                    bench.context.effects.extend(order.admit(gossip, deliver, bench.life.numbers))
+                    bench.context.effects.extend(order.admit(deliver, bench.life.numbers))
         elif wakes_at < float("inf"):
             now = wakes_at
             bench.repair.tick(now)

@@ -32,12 +32,12 @@ def test_finds_broadcasts_to_everyone_by_number() -> None:
     store.add(gossip, 0.0)
     store.add(make_gossip(6), 0.0)
 
-    assert store.numbered(netid(2), 7, 3) is gossip
-    assert store.numbered(netid(2), 7, 5) is None
-    assert store.numbered(netid(2), 8, 3) is None
-    assert store.numbered(netid(2), 7, 0) is None  # a targeted one has no number
+    assert store.held(netid(2), 7, [(3, 3)], 9) == [gossip]
+    assert store.held(netid(2), 7, [(5, 5)], 9) == []
+    assert store.held(netid(2), 8, [(3, 3)], 9) == []
+    assert store.held(netid(2), 7, [(0, 0)], 9) == []  # a targeted one has no number
     store.remove(gossip.id)
-    assert store.numbered(netid(2), 7, 3) is None
+    assert store.held(netid(2), 7, [(3, 3)], 9) == []
 
 
 def test_what_is_held_of_some_ranges() -> None:
@@ -74,7 +74,8 @@ def test_adding_again_replaces_and_counts_what_is_there() -> None:
     whole = make_gossip(1, b"y" * 1000, number=1, size=1000)
     store.add(whole, 5.0)
 
-    assert store.get(whole.id) is whole is store.numbered(netid(2), 7, 1)
+    assert store.get(whole.id) is whole
+    assert store.held(netid(2), 7, [(1, 1)], 9) == [whole]
     assert (store.bytes, len(store)) == (before + 1000, 1)
 
 

@@ -131,9 +131,9 @@ def test_what_is_for_some_has_no_number_to_tell() -> None:
 def test_dropped_numbers_are_told_once_as_ranges_of_each_origin() -> None:
     dropped = Dropped()
     for number in (5, 6, 7, 9, 4, 10):
-        dropped.add(ONE, EPOCH, number)
-    dropped.add(TWO, EPOCH, 5)
-    dropped.add(ONE, EPOCH + 1, 1)
+        dropped.add(ONE, EPOCH, number, number)
+    dropped.add(TWO, EPOCH, 5, 5)
+    dropped.add(ONE, EPOCH + 1, 1, 1)
     assert dropped
     assert dropped.take("hello") == [
         Gap(ONE, EPOCH, 4, 7, "hello"),
@@ -153,7 +153,7 @@ def test_whatever_the_order_no_number_is_left_out_and_ranges_are_few(seed: int) 
         numbers.sort()
     dropped = Dropped()
     for number in numbers:
-        dropped.add(ONE, EPOCH, number)
+        dropped.add(ONE, EPOCH, number, number)
     gaps = dropped.take("hello")
     assert len(gaps) <= MAX_RANGES
     covered = {number for gap in gaps for number in range(gap.first, gap.last + 1)}

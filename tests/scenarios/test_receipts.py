@@ -10,7 +10,7 @@ from chatter.core.duties import Duty
 from chatter.ids import BroadcastID, NetID
 from chatter.testing import Cluster, Lose, Member
 from chatter.testing.faults import MULTICAST, UDP
-from chatter.wire.gossip import Gossip
+from chatter.wire.burst import Broadcasts
 from chatter.wire.records import Highest, Top
 from tests.scenarios.oracle import Oracle
 from tests.scenarios.stage import segments
@@ -62,7 +62,7 @@ class MidTree:
         plain = forwarder.forward
 
         def forward(
-            gossip: Gossip, targets: Sequence[NetID], now: float, duty: Duty | None = None
+            gossip: Broadcasts, targets: Sequence[NetID], now: float, duty: Duty | None = None
         ) -> None:
             dies = (
                 len(self.dead) < self._count

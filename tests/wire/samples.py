@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from chatter.ids import BroadcastID, NetID
+from chatter.wire.burst import Burst, encode_bodies
 from chatter.wire.frame import Sender
 from chatter.wire.gossip import CODECS, MAX_HOPS, MAX_SIZE_BITS, MS_BITS, Gossip
 from chatter.wire.ranges import Ranges
@@ -120,6 +121,21 @@ def record_from(given: dict[str, Any]) -> Record:
                 given["after"],
                 given["size"],
                 given["pull"],
+            )
+        case "burst":
+            bodies = [bytes.fromhex(one) for one in given["bodies"]]
+            payload, one_size = encode_bodies(bodies)
+            return Burst(
+                _id(given),
+                given["tag"],
+                given["codec"],
+                payload,
+                given["number"],
+                len(bodies),
+                one_size,
+                given["hop"],
+                netids(given["distribution"]),
+                given["compress"],
             )
         case "beacon":
             return Beacon(NetID.parse(given["segment"]))
@@ -268,6 +284,19 @@ tags = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 ids = st.builds(BroadcastID, any_netids, u64, u64)
 
 
+# The highest seqno and number that one of a burst may have.
+LAST_OF_A_BURST = 2**64 - 2
+
+
+def burst_of(bodies: Sequence[bytes], **fields: Any) -> Burst:
+    """A burst of these bodies, with these fields."""
+    payload, one_size = encode_bodies(bodies)
+    few = Burst(
+        BroadcastID(NetID("10.0.0.1", 1), 1, 7), "hello", "bytes", payload, 5, len(bodies), one_size
+    )
+    return few._replace(**fields)
+
+
 @st.composite
 def _gossips(draw: st.DrawFn) -> Gossip:
     large = draw(st.booleans())
@@ -290,6 +319,29 @@ def _gossips(draw: st.DrawFn) -> Gossip:
 
 
 gossips = _gossips()
+small_bodies = st.binary(max_size=40)
+body_lists = st.lists(small_bodies, min_size=2, max_size=12) | st.integers(0, 20).flatmap(
+    lambda size: st.lists(st.binary(min_size=size, max_size=size), min_size=2, max_size=12)
+)
+
+
+@st.composite
+def _bursts(draw: st.DrawFn) -> Burst:
+    bodies = draw(body_lists)
+    first = st.integers(1, LAST_OF_A_BURST - len(bodies) + 1) | st.integers(1, 300)
+    return burst_of(
+        bodies,
+        id=draw(st.builds(BroadcastID, any_netids, u64, first)),
+        number=draw(first),
+        tag=draw(tags),
+        codec=draw(st.sampled_from(CODECS)),
+        hop=draw(st.integers(1, MAX_HOPS)),
+        distribution=draw(ordered_netids),
+        compress=draw(st.booleans()),
+    )
+
+
+bursts = _bursts()
 known_epochs = st.integers(0, LAST_EPOCH_TO_FOLLOW)
 hellos = st.builds(Hello, st.none() | sixteen, st.none() | sixteen, u64, known_epochs, u64, u64)
 beacons = st.builds(Beacon, any_netids)
@@ -385,6 +437,7 @@ results = st.builds(Result, ids, clocks, tags, sizes, u64, ordered_netids, group
 records: st.SearchStrategy[Record] = st.one_of(
     hellos,
     gossips,
+    bursts,
     beacons,
     seen_ids,
     other_ids,

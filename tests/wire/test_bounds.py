@@ -22,6 +22,7 @@ from chatter.wire.idtable import encode_table
 from chatter.wire.records import (
     Ack,
     Beacon,
+    Burst,
     Credit,
     Figures,
     Grant,
@@ -45,7 +46,7 @@ from chatter.wire.records import (
 )
 from chatter.wire.seal import MAX_FRAME_BYTES, KeyRing
 from chatter.wire.varint import encode_varint
-from tests.wire.samples import FEW, PROPERTY, in_order, records, senders
+from tests.wire.samples import FEW, PROPERTY, burst_of, in_order, records, senders
 
 # What core sets aside for flags, table counts, the sender and its position, and for type and length
 # of a record.
@@ -82,6 +83,12 @@ def widest_figures(names: int) -> Figures:
     named = tuple((f"{number:04}{LONGEST[1:]}", 2**64 - 1) for number in range(names))
     assert all(len(name.encode()) == 255 for name, _ in named)
     return Figures(2**64 - 1, 2**64 - 1, 255, 256, 2**32 - 1, LONGEST, named, named)
+
+
+def widest_burst(origin: NetID, listed: tuple[NetID, ...], tag: str = LONGEST) -> Burst:
+    """As many as fit, so that their count is as wide as it can be."""
+    id_ = BroadcastID(origin, 2**64 - 1, 2**63)
+    return burst_of([b"x"] * 20_000, id=id_, number=2**63, tag=tag, hop=64, distribution=listed)
 
 
 def bound(some: list[Record]) -> int:
@@ -142,6 +149,7 @@ def test_the_bounds_hold_for_crowds(crowd: str) -> None:
     rest = PLAIN._replace(distribution=everybody[1::2])
     for record in (
         Gossip(ids[0], "tag", "own", b"x" * 900, 2**64 - 1, 64, half, 2**64 - 1),
+        widest_burst(half[0], half),
         SeenIds(((2**32, half), (0, half[:10])), True),
         OtherIds(others),
         Probe(ids, answer=True),
@@ -173,6 +181,7 @@ WIDE_RANGES = tuple((at << 53, (at << 53) + (1 << 52)) for at in range(1, 2000))
         WantNumbers(PLAIN.id.origin, 2**64 - 1, WIDE_RANGES),
         WantChunks(PLAIN.id, tuple((at << 21, at << 21 | 1 << 20) for at in range(2000))),
         Watch(2**64 - 1, 2**64 - 1, 32),
+        widest_burst(PLAIN.id.origin, ()),
         widest_figures(100),
         PLAIN._replace(
             number=0,
@@ -211,6 +220,8 @@ WIDEST_TAG = Gossip(
     [
         Hello(bytes(16), bytes(16), 2**64 - 1, 2**63, 2**64 - 1, 2**64 - 1),
         WIDEST_TAG,
+        widest_burst(WIDE[0], (), "\U0001f600"),
+        widest_burst(WIDE[0], WIDE[::2], "\U0001f600"),
         Report(1, (Served(WIDE[0], 64, True, WIDE[::2], (2**32 - 1,) * 450),)),
         Watch(2**64 - 1, 2**64 - 1, 32),
         widest_figures(0),
@@ -248,7 +259,9 @@ def channel_of(local: NetID, max_datagram_bytes: int) -> MulticastChannel:
 
 
 def put(channel: MulticastChannel, record: Record) -> bool:
-    return channel.put_gossip(record) if isinstance(record, Gossip) else channel.put(record)
+    if isinstance(record, Gossip | Burst):
+        return channel.put_gossip(record)
+    return channel.put(record)
 
 
 def test_what_is_set_aside_for_a_frame_is_enough() -> None:

@@ -25,7 +25,7 @@ from chatter.wire.varint import encode_varint
 from tests.wire.samples import FEW, PROPERTY, netids, record_from, records, vectors
 
 TABLE = tuple(NetID("10.0.0.1", port) for port in range(1, 10))
-KNOWN_TYPES = range(1, 22)
+KNOWN_TYPES = range(1, 23)
 ID = "00" + "0000000000000001"  # origin 0, epoch 1
 
 
@@ -94,7 +94,7 @@ def test_any_bytes_give_a_record_or_a_frame_error(kind: int, data: bytes) -> Non
     assert again == data
 
 
-@pytest.mark.parametrize("kind", [0, 22, 23, 255, 2**64 - 1])
+@pytest.mark.parametrize("kind", [0, 23, 24, 255, 2**64 - 1])
 @pytest.mark.parametrize("data", [b"", b"\xff" * 40])
 def test_an_unknown_type_is_none(kind: int, data: bytes) -> None:
     assert decode_record(kind, data, TABLE) is None
