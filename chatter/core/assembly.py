@@ -268,10 +268,18 @@ class Assemblies:
     Args:
         timeout_s: without a new byte for so long, one is given up.
         max_bytes: what they may hold together.
+        wake: told when ``tick`` has something to do.
     """
 
-    def __init__(self, timeout_s: float, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        max_bytes: int = MAX_BYTES,
+        *,
+        wake: Callable[[float], None] = lambda at: None,
+    ) -> None:
         self._timeout_s = timeout_s
+        self._wake = wake
         self._max_bytes = max_bytes
         self._open: dict[BroadcastID, Assembly] = {}
         # When to look at which: an assembly's own time counts, other entries for it are leftovers.
@@ -369,6 +377,7 @@ class Assemblies:
 
     def _look(self, assembly: Assembly) -> None:
         assembly.queued_at = min(assembly.due_at, self._ends_at(assembly))
+        self._wake(assembly.queued_at)
         heapq.heappush(self._queue, (assembly.queued_at, assembly.header.id))
 
     def __len__(self) -> int:

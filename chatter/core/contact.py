@@ -15,15 +15,14 @@ from chatter.core.context import Context
 from chatter.core.peers import MAX_PEERS
 from chatter.errors import FrameError, Replayed
 from chatter.ids import NetID, epoch_of
-from chatter.wire.aead import Aead
-from chatter.wire.frame import Body, decode_body
+from chatter.wire.frame import Body, Start, decode_body
 from chatter.wire.records import CHALLENGE_BYTES, Hello
 from chatter.wire.replay import ReplayWindow
 from chatter.wire.seal import (
     Channel,
+    Opener,
     multicast_context,
     open_frame,
-    open_with,
     read_header,
     udp_context,
 )
@@ -71,6 +70,9 @@ class OurName(FrameError):
     reason = "our_netid"
 
 
+_make = tuple.__new__
+
+
 class Accepted(NamedTuple):
     """A body whose sender has proven itself."""
 
@@ -80,14 +82,16 @@ class Accepted(NamedTuple):
     group: NetID | None
 
 
-class _Opener:
-    """What is kept to open the frames of one life on one channel."""
+class _Source:
+    """What is kept of one life on one channel."""
 
-    __slots__ = ("aead", "window")
+    __slots__ = ("opener", "start", "window")
 
-    def __init__(self, aead: Aead, window: ReplayWindow) -> None:
-        self.aead = aead
+    def __init__(self, opener: Opener, window: ReplayWindow) -> None:
+        self.opener = opener
         self.window = window
+        self.start: Start | None = None
+        """How the last frame began, whose sender was found to be who it says."""
 
 
 class Contacts:
@@ -98,7 +102,7 @@ class Contacts:
         self._lives: dict[NetID, bytes] = {}
         self._proven: dict[bytes, tuple[NetID, int]] = {}
         self._superseded: OrderedDict[bytes, None] = OrderedDict()
-        self._openers: dict[tuple[NetID | None, bytes], _Opener] = {}
+        self._sources: dict[tuple[NetID | None, bytes], _Source] = {}
         self._challenges: OrderedDict[NetID, tuple[bytes, float]] = OrderedDict()
         self._answered: OrderedDict[bytes, int] = OrderedDict()
         self._waiting: OrderedDict[bytes, list[tuple[bytes, NetID | None, bool]]] = OrderedDict()
@@ -125,27 +129,28 @@ class Contacts:
         Raises:
             FrameError: nothing was changed, except that a challenge may have been queued.
         """
-        header = read_header(frame)
-        life = header.life
+        hint, life, counter = read_header(frame)
         identity = self._context.identity
         if life == identity.life:
             return []  # multicast loop is on for the other processes of this host
         if life in self._superseded:
             raise SupersededLife("a life that a newer one replaced")
-        opener = self._openers.get((group, life))
-        if opener is not None:
-            opener.window.check(header.counter)
-            kind = Channel.UDP if group is None else Channel.MULTICAST
-            body = decode_body(open_with(opener.aead, kind, identity.ring.label, frame))
-            netid, _ = self._proven[life]
-            self._check_sender(body, netid)
-            opener.window.accept(header.counter)
-            return [Accepted(netid, life, body, group)]
+        source = self._sources.get((group, life))
+        if source is not None:
+            window, start = source.window, source.start
+            window.check(counter)
+            body = decode_body(source.opener.open(frame), start)
+            if start is None or body.start is not start:
+                self._check_sender(body, self._proven[life][0])
+                source.start = body.start
+            window.accept(counter)
+            assert body.sender is not None
+            return [_make(Accepted, (body.sender.netid, life, body, group))]
         if group is None:
             kind, context = Channel.UDP, udp_context(life, identity.life)
         else:
             kind, context = Channel.MULTICAST, multicast_context(life, group)
-        opened, aead = open_frame(identity.ring, kind, context, header.hint, frame)
+        opened, opener = open_frame(identity.ring, kind, context, hint, frame)
         body = decode_body(opened)
         if body.sender is None:
             raise FrameError("a datagram that does not name its sender")
@@ -154,19 +159,19 @@ class Contacts:
             netid, floor = self._proven[life]
             self._check_sender(body, netid)
             window = ReplayWindow(floor)
-            window.check(header.counter)
-            window.accept(header.counter)
+            window.check(counter)
+            window.accept(counter)
             # Only now is anything kept: the life is proven and the frame is authentic.
-            self._openers[group, life] = _Opener(aead, window)
+            self._sources[group, life] = _Source(opener, window)
             return [Accepted(netid, life, body, group)]
         if group is None and any(isinstance(record, Hello) for record in body.records):
-            return self._receive_hello(body, life, aead, header.counter, now)
+            return self._receive_hello(body, life, opener, counter, now)
         self._wait(life, frame, group, from_loopback)
         self.challenge(body.sender.netid, life, now)
         return []
 
     def _receive_hello(
-        self, body: Body, life: bytes, aead: Aead, counter: int, now: float
+        self, body: Body, life: bytes, opener: Opener, counter: int, now: float
     ) -> list[Accepted]:
         """A hello by datagram from a life that is not proven yet."""
         assert body.sender is not None
@@ -191,7 +196,7 @@ class Contacts:
             return []
         # This very frame is as fresh as the echo in it.
         window = ReplayWindow(counter)
-        self._openers[None, life] = _Opener(aead, window)
+        self._sources[None, life] = _Source(opener, window)
         records = [
             record._replace(challenge=None) if isinstance(record, Hello) else record
             for record in body.records
@@ -281,8 +286,8 @@ class Contacts:
 
         Nor are answers to what that life asked.
         """
-        for key in [one for one in self._openers if one[0] is None]:
-            del self._openers[key]
+        for key in [one for one in self._sources if one[0] is None]:
+            del self._sources[key]
         self._challenges.clear()
         self._answered.clear()
 
@@ -366,6 +371,6 @@ class Contacts:
     def _drop(self, life: bytes) -> None:
         self._proven.pop(life, None)
         for group in self._groups:
-            self._openers.pop((group, life), None)
+            self._sources.pop((group, life), None)
         waited = self._waiting.pop(life, [])
         self._waiting_bytes -= sum(len(frame) for frame, _, _ in waited)

@@ -41,11 +41,19 @@ class Context:
     """Whether we have only just started: whoever we meet was most likely there before."""
     crowd: int = 1
     """Ourselves and whose multicasts we hear, as counted with the last beacon."""
+    due: float = float("inf")
+    """When the node has something to do by itself, or a little before. Whoever plans something says
+    so with ``wake``: to ask every part after every datagram would cost more than most of these."""
     effects: list[Effect] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     tags: TagCounts = field(default_factory=TagCounts)
     package: str = ""
     """The version of our package, for those who watch."""
+
+    def wake(self, at: float) -> None:
+        """Something is to be done at this time, at the latest."""
+        if at < self.due:
+            self.due = at
 
     @property
     def since(self) -> int:

@@ -376,6 +376,7 @@ class Duties:
         return peer is None or peer.live
 
     def _set(self, at: float, duty: Duty, head: NetID | None = None) -> None:
+        self._context.wake(at)
         heappush(self._timers, (at, next(self._order), duty, head))
         if len(self._timers) > self._sweep_at:
             self._timers = [one for one in self._timers if not one[2].closed]

@@ -97,6 +97,7 @@ class SendingFlow:
             self._blocked_at = now
             self._pause_s = FIRST_QUESTION_S
             self._ask_at = now + self._pause_s
+            self._context.wake(self._ask_at)
             self._context.counts["multicast_blocked"] += 1
 
     def granted(self, peer: Peer, limit: int) -> bool:

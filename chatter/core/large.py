@@ -65,7 +65,7 @@ class Bodies:
 
     def __init__(self, context: Context, store: Store) -> None:
         self._store = store
-        self.assemblies = Assemblies(context.config.repair_timeout_s)
+        self.assemblies = Assemblies(context.config.repair_timeout_s, wake=context.wake)
         self.arriving: dict[BroadcastID, Arriving] = {}
         """What waits for those under way."""
 

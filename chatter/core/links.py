@@ -135,7 +135,7 @@ class Links:
         if link.silent_since is None:
             link.silent_since = now
             self._waiting[netid] = link
-            self._wakeup = min(self._wakeup, now + link.patience_s)
+            self._wake_by(now + link.patience_s)
         if link.blocked_at is None:
             link.blocked_at = now
         self._wake(netid, link)
@@ -319,7 +319,7 @@ class Links:
         if netid is not None and link is not None and link.open:
             if link.silent_since is None:  # it was given up, and is back
                 self._waiting[netid] = link
-                self._wakeup = min(self._wakeup, now + link.patience_s)
+                self._wake_by(now + link.patience_s)
             link.silent_since = now
 
     def acknowledged(self, session: Session, ack: Ack, now: float) -> list[Handover]:
@@ -374,7 +374,7 @@ class Links:
         """There is something to answer on this connection."""
         if session in self._sessions:
             self._answering[session] = None
-            self._wakeup = min(self._wakeup, session.exchange.ack_at)
+            self._wake_by(session.exchange.ack_at)
 
     def taken_in(self, session: Session, charge: int) -> None:
         """Gossips and chunks came on a connection."""
@@ -453,11 +453,16 @@ class Links:
         else:
             self.connect(netid)
 
+    def _wake_by(self, at: float) -> None:
+        if at < self._wakeup:
+            self._wakeup = at
+            self._context.wake(at)
+
     def _schedule(self, session: Session) -> None:
         if session.exchange.ack_at == float("inf"):
             del self._answering[session]
         else:
-            self._wakeup = min(self._wakeup, session.exchange.ack_at)
+            self._wake_by(session.exchange.ack_at)
 
     def _plan_wakeup(self, now: float) -> None:
         # Those that are due are with the shell, which fetches them when there is room.

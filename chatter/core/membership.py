@@ -143,7 +143,8 @@ class Membership:
         """We heard a multicast of this peer; when that is news, it should know soon."""
         if channel >= MAX_CHANNELS:
             return
-        if now - peer.heard.get(channel, float("-inf")) > self.lately_s(now):
+        silence_s = now - peer.heard.get(channel, float("-inf"))
+        if silence_s > self._context.config.beacon_interval_s and silence_s > self.lately_s(now):
             self._context.crowd += not peer.heard
             self.speak_soon(now)
         peer.heard[channel] = now
@@ -228,6 +229,7 @@ class Membership:
         slower = max(1.0, self._context.crowd / BEACONS_PER_S)
         soon = now + EARLY_BEACON_S * slower * self._context.rng.uniform(0.5, 1.5)
         self._beacon_at = min(self._beacon_at, soon)
+        self._context.wake(self._beacon_at)
         self._news = True
 
     def greet(self, netid: NetID, now: float) -> None:
@@ -251,6 +253,7 @@ class Membership:
             peer.hears.clear()
         self._context.peers.version += 1
         self._beacon_at = float("-inf")
+        self._context.wake(self._beacon_at)
         self._news = True
 
     def leave(self, now: float) -> None:

@@ -98,6 +98,7 @@ class Node:
         self._handlers_full = False
         self._started_at = 0.0
         self._channels = MulticastChannels(context, channels)
+        self._groups = [one.group for one in self._channels]
         self._contacts = Contacts(context)
         self._links = Links(context, self._accepting)
         self._origins = Origins()
@@ -241,6 +242,7 @@ class Node:
         self._now = self._started_at = now
         self._membership.start(now)
         self._watched.start(now)
+        self._context.wake(self._membership.next_wakeup())
 
     def watch(self, now: float) -> None:
         """Somebody looks at the cluster: for the next seconds have all nodes tell their figures."""
@@ -252,6 +254,7 @@ class Node:
     def set_seeds(self, addresses: Sequence[NetID], now: float) -> None:
         """The addresses that ``join`` stands for at the moment."""
         self._membership.seeds.set(list(addresses), now)
+        self._context.wake(self._membership.next_wakeup())
 
     def leave(self, now: float) -> None:
         """Tell everybody that we go. What is queued is still sent."""
@@ -281,9 +284,14 @@ class Node:
         self._pay(now)
         self._flush_udp()
 
+    @property
+    def due(self) -> float:
+        """When ``tick`` wants to be called, or a little earlier; cheap, for after each call."""
+        return self._context.due
+
     def next_wakeup(self) -> float:
-        """When ``tick`` wants to be called, at the latest."""
-        return min(
+        """When ``tick`` wants to be called."""
+        self._context.due = min(
             self._membership.next_wakeup(),
             self._probes.next_wakeup(),
             self._receiver.next_wakeup(),
@@ -296,6 +304,7 @@ class Node:
             self._watched.wakeup,
             self._watcher.wakeup,
         )
+        return self._context.due
 
     def take_effects(self) -> list[Effect]:
         """What the shell has to carry out, in order."""
@@ -449,8 +458,10 @@ class Node:
 
         Whatever the bytes: they are acted on, or counted and dropped.
         """
-        group = None if channel is None else self._channels[channel].group
-        self._begin(now)
+        group = None if channel is None else self._groups[channel]
+        self._now = now
+        if self._gathering is not None:
+            self.flush(now)
         counts = self._context.counts
         counts["frames_received"] += 1
         counts["bytes_received"] += len(data)
@@ -464,7 +475,8 @@ class Node:
                 self._warn_of_clash(self.local)
         for one in accepted:
             self._receive_accepted(one, now)
-        self._flush_udp()
+        if self._context.udp:
+            self._context.effects.append(UdpReady())
 
     def multicast_frame(self, channel: int, now: float) -> bytes | None:
         """The next datagram for a channel, or None."""
@@ -620,14 +632,14 @@ class Node:
 
     def _receive_accepted(self, accepted: Accepted, now: float) -> None:
         netid, life, body, group = accepted
-        assert body.sender is not None
-        self._context.counts["records_unknown"] += body.unknown
-        if group is None and any(isinstance(one, CARRIERS) for one in body.records):
+        if body.unknown:
+            self._context.counts["records_unknown"] += body.unknown
+        if group is not None:
+            self._receiver.receive(netid, life, body.records, now, multicast=body.sender)
+        elif any(isinstance(one, CARRIERS) for one in body.records):
             self._context.counts["dropped_gossip_by_udp"] += 1
-            return
-        sender = None if group is None else body.sender
-        self._receiver.receive(netid, life, body.records, now, multicast=sender)
-        if group is None:
+        else:
+            self._receiver.receive(netid, life, body.records, now)
             peer = self._context.peers.get(netid)
             if peer is not None:
                 peer.udp_heard = True

@@ -77,6 +77,7 @@ class Notices:
             tail.number, tail.pause_s, tail.due_at = number, pause_s, now + pause_s
         if tail.due_at < self._wakeup:
             self._wakeup = tail.due_at
+            self._context.wake(tail.due_at)
 
     def tick(self, now: float) -> None:
         """Tell those channels whose time it is."""

@@ -106,6 +106,7 @@ class Probes:
                     taken.append(broadcast)
             elif len(self._checks) < MAX_CHECKS:
                 heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, probe.answer))
+                self._context.wake(now + GRACE_S)
         if probe.answer and taken:
             self._links.send(sender, Took(tuple(taken)))
 
@@ -117,6 +118,7 @@ class Probes:
             delay_s = self._context.rng.uniform(0.0, spread_s)
         self._took.setdefault(sender, []).append(broadcast)
         self._took_at = min(self._took_at, now + delay_s)
+        self._context.wake(self._took_at)
 
     # Time
 

@@ -80,6 +80,7 @@ class Receipts:
         deadline = now + within_s - min(SETTLED_EARLY_S, within_s / 10)
         tally = self._open[broadcast] = Tally(broadcast, targets, deadline)
         self._wakeup = min(self._wakeup, deadline)
+        self._context.wake(deadline)
         return tally
 
     def settle(self, tally: Tally) -> None:

@@ -19,7 +19,7 @@ from chatter.core.links import Links
 from chatter.core.membership import MAX_CHANNELS, Membership
 from chatter.core.origins import OriginLife, Origins
 from chatter.core.outbox import charge_of
-from chatter.core.peers import Peer
+from chatter.core.peers import ALIVE, Peer
 from chatter.core.probes import Probes
 from chatter.core.repair import Repair
 from chatter.core.session import Session
@@ -33,6 +33,7 @@ from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.frame import Sender
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import (
+    CARRIERS,
     Ack,
     Beacon,
     Chunk,
@@ -86,6 +87,7 @@ class Receiver:
         new_life: Callable[[int], None],
     ) -> None:
         self._context = context
+        self._peers = context.peers
         self._handlers = handlers
         self._channels = channels
         self._contacts = contacts
@@ -121,29 +123,32 @@ class Receiver:
             multicast: who sent it, on which of its channels, if it came by multicast.
             session: the connection, if it came by TCP.
         """
-        peer = self._membership.heard(netid, life, now)
-        if peer is None:
-            self._context.counts["dropped_no_room_for_peer"] += 1
-            return
+        peer = self._peers.get(netid)
+        if peer is not None and peer.state is ALIVE and peer.life == life:
+            peer.heard_at = now  # as ``heard`` does with who is no news
+        else:
+            peer = self._membership.heard(netid, life, now)
+            if peer is None:
+                self._context.counts["dropped_no_room_for_peer"] += 1
+                return
         if multicast is not None:
             self._membership.note_multicast(peer, multicast.channel, now)
-        charge = 0
         for record in records:
-            if isinstance(record, Burst):
-                charge += charge_of(record)
-                self._receive_burst(record, netid, session, now)
-            elif isinstance(record, Gossip):
-                charge += charge_of(record)
+            if isinstance(record, Gossip):
                 self._receive_gossip(record, netid, session, now)
+            elif isinstance(record, Burst):
+                self._receive_burst(record, netid, session, now)
             elif isinstance(record, Chunk):
-                charge += charge_of(record)
                 self._receive_chunk(record, now)
             else:
                 self._learn(record, peer, session, now)
-        if multicast is not None and multicast.channel < MAX_CHANNELS:
-            self._flow.heard(peer, multicast.channel, multicast.position, now)
-        elif session is not None and charge:
-            self._links.taken_in(session, charge)
+        if multicast is not None:
+            if multicast.channel < MAX_CHANNELS:
+                self._flow.heard(peer, multicast.channel, multicast.position, now)
+        elif session is not None:
+            charge = sum(charge_of(one) for one in records if isinstance(one, CARRIERS))
+            if charge:
+                self._links.taken_in(session, charge)
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
@@ -181,18 +186,19 @@ class Receiver:
     def _receive_gossip(
         self, gossip: Gossip, sender: NetID, session: Session | None, now: float
     ) -> None:
-        if (
-            session is None
-            and not gossip.to_everyone
-            and self._context.local not in gossip.distribution
-        ):
+        parent: Parent | None = None
+        serve: tuple[NetID, ...] = ()
+        via = "multicast"
+        if session is not None:
+            via = "tcp"
+            parent, serve = self._asked(gossip, sender, session, now)
+        elif not gossip.number and self._context.local not in gossip.distribution:
             self._context.counts["gossip_overheard"] += 1
             return
-        parent, serve = self._asked(gossip, sender, session, now)
-        if gossip.large:
+        if gossip.size:
             self._receive_header(gossip, sender, parent, serve, now)
         else:
-            self._receive_one(gossip, sender, parent, serve, _via(session), now)
+            self._receive_one(gossip, sender, parent, serve, via, now)
 
     def _asked(
         self, gossip: Broadcasts, sender: NetID, session: Session | None, now: float
@@ -310,11 +316,13 @@ class Receiver:
             wanted = self._repair.received(life, gossip.number, sender, now)
             if not wanted:
                 self._origins.note_too_late(gossip.id)
-        handler = self._handlers.get(gossip.tag)
-        held = bool(serve) and handler is not None and handler.transforms and wanted
+        held = False
+        if serve and wanted:
+            handler = self._handlers.get(gossip.tag)
+            held = handler is not None and handler.transforms
         if held:
             self._hold(gossip, serve, parent, now)
-        else:
+        elif parent is not None or serve or gossip.confirm_ms or not gossip.number:
             # One that was given up is passed on, and not dispatched: no receipt shall say it was.
             self._pass_on(gossip, sender, parent, serve, now, taken=wanted)
         if wanted:
@@ -390,6 +398,7 @@ class Receiver:
         duty.accepted = False
         self._held[gossip.id] = [duty]
         self._transforms.hold(gossip._replace(distribution=serve), now)
+        self._context.wake(self._transforms.next_wakeup())
 
     def _release(self, gossip: Gossip, now: float) -> None:
         for duty in self._held.pop(gossip.id, ()):
@@ -487,6 +496,7 @@ class Receiver:
             self._origins.note_too_late(gossip.id)
         if held:
             self._transforms.hold(gossip._replace(distribution=tuple(held)), now)
+            self._context.wake(self._transforms.next_wakeup())
             self._held[gossip.id] = [arriving.held[0][0]]
             for duty, _ in arriving.held[1:]:
                 self._duties.give_up(duty, now)

@@ -236,6 +236,7 @@ class Repair:
     def _schedule(self, wants: Wants, at: float) -> None:
         if at < wants.at:
             wants.at = at
+            self._context.wake(at)
             self._scheduled += 1
             heapq.heappush(self._due, (at, self._scheduled, wants))
 

@@ -21,7 +21,6 @@ from enum import Enum
 from chatter.core.exchange import Exchange
 from chatter.errors import BadSeal, FrameError, Replayed
 from chatter.ids import NetID
-from chatter.wire.aead import Aead
 from chatter.wire.frame import (
     Body,
     FrameReader,
@@ -36,9 +35,9 @@ from chatter.wire.seal import (
     Channel,
     KeyRing,
     Nonce,
+    Opener,
     Sealer,
     open_frame,
-    open_with,
     read_header,
     tcp_context,
 )
@@ -106,7 +105,7 @@ class Session:
         self._pending = bytearray()
         self._sealer: Sealer | None = None
         self._receiving_context = b""
-        self._opener: Aead | None = None
+        self._opener: Opener | None = None
         self._expected_counter = 1
         if client:
             self._say_hello(hello)
@@ -199,7 +198,7 @@ class Session:
         if header.counter != self._expected_counter:
             raise Replayed(f"counter {header.counter} where {self._expected_counter} has to follow")
         if self._opener is not None:
-            opened = open_with(self._opener, Channel.TCP, self._ring.label, frame)
+            opened = self._opener.open(frame)
         else:
             opened, self._opener = open_frame(
                 self._ring, Channel.TCP, self._receiving_context, header.hint, frame

@@ -111,10 +111,14 @@ class Store:
     def add(self, gossip: Gossip, now: float) -> None:
         """Keep a broadcast, instead of an earlier form of the same; the oldest make room."""
         origin, epoch, seqno = gossip.id
-        stream = self._stream(origin, epoch)
+        stream = self._streams.get((origin, epoch))
+        if stream is None:
+            stream = self._streams[origin, epoch] = _Stream()
         earlier = stream.by_seqno.get(seqno)
         if earlier is None:
-            self._keep(gossip, now)
+            self._oldest.append((now, gossip.id))
+            self._kept += 1
+            self.bytes += len(gossip.payload) + ENTRY_BYTES
         elif earlier.revision > gossip.revision:
             return
         else:
@@ -122,14 +126,21 @@ class Store:
         stream.by_seqno[seqno] = gossip
         if gossip.number:
             stream.by_number[gossip.number] = gossip
-        self._make_room()
+        if self.bytes > self._max_bytes:
+            self._make_room()
 
     def add_burst(self, burst: Burst, now: float) -> None:
         """Keep broadcasts none of which was kept before; the oldest make room."""
         origin, epoch, _ = burst.id
-        self._stream(origin, epoch).add_burst(burst)
-        self._keep(burst, now)
-        self._make_room()
+        stream = self._streams.get((origin, epoch))
+        if stream is None:
+            stream = self._streams[origin, epoch] = _Stream()
+        stream.add_burst(burst)
+        self._oldest.append((now, burst.id))
+        self._kept += 1
+        self.bytes += len(burst.payload) + ENTRY_BYTES
+        if self.bytes > self._max_bytes:
+            self._make_room()
 
     def remove(self, broadcast: BroadcastID) -> None:
         """Forget a broadcast, or a burst by the id of its first, if it is there."""
@@ -196,17 +207,6 @@ class Store:
             oldest = self._oldest
 
     # Details
-
-    def _stream(self, origin: NetID, epoch: int) -> _Stream:
-        stream = self._streams.get((origin, epoch))
-        if stream is None:
-            stream = self._streams[origin, epoch] = _Stream()
-        return stream
-
-    def _keep(self, gossip: Broadcasts, now: float) -> None:
-        self._oldest.append((now, gossip.id))
-        self._kept += 1
-        self.bytes += len(gossip.payload) + ENTRY_BYTES
 
     def _make_room(self) -> None:
         while self.bytes > self._max_bytes:

@@ -178,6 +178,7 @@ class Watched:
         """Somebody watches, and wants so many traced."""
         self.active = True
         self.wakeup = now + WATCHED_FOR_S
+        self._context.wake(self.wakeup)
         self._thin = thin
 
     def asked(self, peer: Peer, watch: Watch, now: float) -> None:

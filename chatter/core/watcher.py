@@ -119,6 +119,7 @@ class Watcher:
         self._until = now + INTEREST_S
         if not self.active:
             self.wakeup = now
+            self._context.wake(now)
             self._turn_began_at = float("-inf")
 
     def tick(self, now: float) -> None:

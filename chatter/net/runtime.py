@@ -274,7 +274,8 @@ class Runtime:
 
     def carry_out(self) -> None:
         """Do what the core asked for since the last call. Never waits."""
-        for effect in self.node.take_effects():
+        node = self.node
+        for effect in node.take_effects():
             if isinstance(effect, Deliver):
                 self._dispatch.deliver(effect)
             elif isinstance(effect, MulticastReady):
@@ -304,7 +305,7 @@ class Runtime:
                     receipt.settle(effect.outcome)
             elif isinstance(effect, Trouble):
                 self._report(effect)
-        if self.node.next_wakeup() < self._alarm_at:
+        if node.due < self._alarm_at:
             self._alarm.set()
 
     # Details
@@ -328,8 +329,9 @@ class Runtime:
             # Often it is woken only to be told an earlier time, in the middle of a delivery.
             if self.node.next_wakeup() <= now:
                 self.core(self.node.tick, now)
+                self.node.next_wakeup()
             self._alarm.clear()
-            self._alarm_at = min(self.node.next_wakeup(), now + IDLE_S)
+            self._alarm_at = min(self.node.due, now + IDLE_S)
             self._alarm.wait(max(0.0, self._alarm_at - time.monotonic()))
 
     def _report(self, trouble: Trouble) -> None:

@@ -536,7 +536,9 @@ class Member:
     # Time
 
     def _arm(self) -> None:
+        promised = self.node.due
         wakeup = self.node.next_wakeup()
+        assert promised <= wakeup, f"{self} planned something and told nobody"
         if wakeup < self._wakes_at and self.running:
             if self._timer is not None:
                 self._timer.cancel()

@@ -11,15 +11,20 @@ class Cursor:
 
     __slots__ = ("_data", "_end", "_pos")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, position: int = 0) -> None:
         self._data = data
-        self._pos = 0
+        self._pos = position
         self._end = len(data)
 
     @property
     def remaining(self) -> int:
         """How many bytes are left."""
         return self._end - self._pos
+
+    @property
+    def position(self) -> int:
+        """Where the cursor is."""
+        return self._pos
 
     def take(self, count: int) -> bytes:
         """The next ``count`` bytes.

@@ -23,10 +23,11 @@ from chatter.errors import FrameError, TooLarge, Truncated
 from chatter.ids import NetID
 from chatter.wire.cursor import Cursor
 from chatter.wire.fields import netid_at
+from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import decode_table, encode_table
 from chatter.wire.records import CARRIERS, TYPE_BYTES, Record, decode_record
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
-from chatter.wire.varint import encode_varint
+from chatter.wire.varint import decode_varint, encode_varint
 
 _COMPRESSED, _NAMES_SENDER = 1, 2
 
@@ -44,6 +45,8 @@ MAX_NAMED_NETIDS = 1 << 17
 
 LENGTH_BYTES = 4
 
+_make = tuple.__new__
+
 # What a stranger may make us buffer before the first frame has authenticated: a hello and room.
 MAX_FIRST_FRAME_BYTES = 512
 
@@ -59,13 +62,26 @@ class Sender(NamedTuple):
     one: bytes and 768 for each. Receivers grant credit in it."""
 
 
+class Start(NamedTuple):
+    """How a datagram's routing part begins. Those of one sender mostly begin alike."""
+
+    data: bytes
+    """The table, and who sends it on which channel."""
+    table: tuple[NetID, ...]
+    netid: NetID | None
+    """None where it is not said, as on a connection."""
+    channel: int
+
+
 class Body(NamedTuple):
     """What a frame carries."""
 
     sender: Sender | None
     records: list[Record]
-    unknown: int
+    unknown: int = 0
     """How many records were skipped because their type is not known here."""
+    start: Start | None = None
+    """How it began: for the next one's ``decode_body``."""
 
 
 def encode_body(records: Sequence[Record], sender: Sender | None = None) -> bytes:
@@ -99,43 +115,71 @@ def encode_body(records: Sequence[Record], sender: Sender | None = None) -> byte
     return bytes((flags,)) + routing
 
 
-def decode_body(body: bytes) -> Body:
+def decode_body(body: bytes, known: Start | None = None) -> Body:
     """The records of a body that authenticated, all decoded before anybody acts on one.
+
+    Args:
+        known: how an earlier datagram of the same sender began, to save decoding that again.
 
     Raises:
         FrameError: whatever is wrong with the bytes. A raw size above the limit is refused before
             memory is taken for it.
     """
-    cursor = Cursor(body)
-    flags = cursor.byte()
+    if not body:
+        raise Truncated("a body of nothing")
+    flags = body[0]
     if flags & ~(_COMPRESSED | _NAMES_SENDER):
         raise FrameError("a body with flags of another version")
-    if flags & _COMPRESSED:
-        cursor = Cursor(_decompress(cursor))
-    table = decode_table(cursor)
+    data, pos = (_decompress(body), 0) if flags & _COMPRESSED else (body, 1)
     sender = None
-    if flags & _NAMES_SENDER:
-        sender = Sender(netid_at(table, cursor.varint()), cursor.varint(), cursor.varint())
+    start = known
+    if start is not None and flags & _NAMES_SENDER and data.startswith(start.data, pos):
+        pos += len(start.data)
+    else:
+        start, pos = _decode_start(data, pos, flags & _NAMES_SENDER > 0)
+    _, table, netid, channel = start
+    if netid is not None:
+        position, pos = decode_varint(data, pos)
+        sender = _make(Sender, (netid, channel, position))
     records: list[Record] = []
     unknown = named = 0
-    while cursor.remaining:
-        record = decode_record(cursor.varint(), cursor.sized(), table)
+    end = len(data)
+    while pos < end:
+        number, pos = decode_varint(data, pos)
+        length, pos = decode_varint(data, pos)
+        stop = pos + length
+        if stop > end:
+            raise Truncated(f"a record of {length} bytes, of which {end - pos} are there")
+        record = decode_record(number, data[pos:stop], table)
+        pos = stop
         if record is None:
             unknown += 1
             continue
         records.append(record)
-        named += len(record.netids())
+        named += (
+            1 + len(record.distribution) if isinstance(record, Gossip) else len(record.netids())
+        )
         if named > MAX_NAMED_NETIDS:
             raise TooLarge(f"records that name more than {MAX_NAMED_NETIDS} NetIDs together")
-    return Body(sender, records, unknown)
+    return _make(Body, (sender, records, unknown, start))
 
 
-def _decompress(cursor: Cursor) -> bytes:
-    size = cursor.varint()
+def _decode_start(data: bytes, pos: int, names_sender: bool) -> tuple[Start, int]:
+    cursor = Cursor(data, pos)
+    table = decode_table(cursor)
+    netid, channel = None, 0
+    if names_sender:
+        netid = netid_at(table, cursor.varint())
+        channel = cursor.varint()
+    return Start(data[pos : cursor.position], table, netid, channel), cursor.position
+
+
+def _decompress(body: bytes) -> bytes:
+    size, pos = decode_varint(body, 1)
     if size > MAX_ROUTING_BYTES:
         raise TooLarge(f"a body that would decompress to {size} bytes")
     try:
-        routing: bytes = lz4.block.decompress(cursor.rest(), uncompressed_size=size)
+        routing: bytes = lz4.block.decompress(body[pos:], uncompressed_size=size)
     except (lz4.block.LZ4BlockError, ValueError):
         raise FrameError("a damaged LZ4 block") from None
     if len(routing) != size:

@@ -131,6 +131,7 @@ _TYPES: tuple[type[Record], ...] = (
     Burst,
 )
 _NUMBER_OF = {kind: number for number, kind in enumerate(_TYPES, 1)}
+_GOSSIP = _NUMBER_OF[Gossip]
 _DECODER_OF: dict[int, Callable[[Cursor, Sequence[NetID]], Record]] = {
     number: kind.decode for kind, number in _NUMBER_OF.items()
 }
@@ -153,6 +154,8 @@ def decode_record(number: int, data: bytes, table: Sequence[NetID]) -> Record | 
     Raises:
         FrameError: whatever is wrong with the bytes.
     """
+    if number == _GOSSIP:
+        return Gossip.from_bytes(data, table)
     decoder = _DECODER_OF.get(number)
     if decoder is None:
         return None

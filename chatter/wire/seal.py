@@ -151,7 +151,7 @@ class Sealer:
         self._aead = aead.best(ring.subkey(0, channel, context))
         self._label = ring.label
         self._prefix = bytes((MAGIC, ring.hint)) + life
-        self._channel = bytes((channel,)) + bytes(5)
+        self._channel = _nonce_prefix(channel)
         self.nonce = nonce
 
     def seal(self, body: bytes) -> bytes:
@@ -163,6 +163,11 @@ class Sealer:
         counter = self.nonce.spend(len(body)).to_bytes(COUNTER_BYTES, "big")
         header = self._prefix + counter
         return header + self._aead.seal(self._channel + counter, header + self._label, body)
+
+
+def _nonce_prefix(channel: Channel) -> bytes:
+    """What stands before the counter in each nonce of a channel."""
+    return bytes((channel,)) + bytes(5)
 
 
 def read_header(frame: bytes) -> Header:
@@ -177,23 +182,33 @@ def read_header(frame: bytes) -> Header:
     if len(frame) < OVERHEAD_BYTES:
         raise Truncated(f"a frame has at least {OVERHEAD_BYTES} bytes, this one {len(frame)}")
     counter = int.from_bytes(frame[HEADER_BYTES - COUNTER_BYTES : HEADER_BYTES], "big")
-    return Header(frame[1], frame[2 : 2 + LIFE_BYTES], counter)
+    return tuple.__new__(Header, (frame[1], frame[2 : 2 + LIFE_BYTES], counter))
 
 
-def open_with(opener: aead.Aead, channel: Channel, label: bytes, frame: bytes) -> bytes:
-    """The body of a frame that was sealed under this opener's very key.
+class Opener:
+    """Opens the frames of one sender on one channel."""
 
-    Raises:
-        BadSeal: it was not, or was altered since.
-    """
-    header = frame[:HEADER_BYTES]
-    nonce = bytes((channel,)) + bytes(5) + header[-COUNTER_BYTES:]
-    return opener.open(nonce, header + label, frame[HEADER_BYTES:])
+    __slots__ = ("_aead", "_label", "_nonce")
+
+    def __init__(self, key: bytes, channel: Channel, label: bytes) -> None:
+        self._aead = aead.best(key)
+        self._label = label
+        self._nonce = _nonce_prefix(channel)
+
+    def open(self, frame: bytes) -> bytes:
+        """The body of a frame that was sealed under this very key.
+
+        Raises:
+            BadSeal: it was not, or was altered since.
+        """
+        header = frame[:HEADER_BYTES]
+        nonce = self._nonce + header[-COUNTER_BYTES:]
+        return self._aead.open(nonce, header + self._label, frame[HEADER_BYTES:])
 
 
 def open_frame(
     ring: KeyRing, channel: Channel, context: bytes, hint: int, frame: bytes
-) -> tuple[bytes, aead.Aead]:
+) -> tuple[bytes, Opener]:
     """The body of a frame, and what opened it, which the caller may now keep.
 
     Raises:
@@ -201,9 +216,9 @@ def open_frame(
         BadSeal: none of those that have it opens the frame.
     """
     for which in ring.matching(hint):
-        opener = aead.best(ring.subkey(which, channel, context))
+        opener = Opener(ring.subkey(which, channel, context), channel, ring.label)
         try:
-            return open_with(opener, channel, ring.label, frame), opener
+            return opener.open(frame), opener
         except BadSeal:
             continue
     raise BadSeal("authentication failed: altered, or meant for another channel or receiver")

@@ -18,7 +18,7 @@ from chatter.core.contact import (
 from chatter.core.context import Context
 from chatter.errors import BadSeal, FrameError, Replayed, UnknownKey
 from chatter.ids import NetID, epoch_of
-from chatter.wire.frame import Body, decode_body
+from chatter.wire.frame import decode_body
 from chatter.wire.records import CHALLENGE_BYTES, Hello, Leave, Record
 from chatter.wire.seal import Channel, KeyRing, open_frame, read_header, udp_context
 from tests.core.parts import GROUP, US, Remote, life, make_context, make_gossip, make_peer, netid
@@ -427,7 +427,7 @@ def test_a_hello_of_ours_opens_at_its_receiver_alone(desk: Desk) -> None:
         remote.identity.ring, Channel.UDP, udp_context(life(1), remote.life), header.hint, frame
     )
 
-    assert decode_body(opened) == Body(None, [], 0)
+    assert decode_body(opened)[:3] == (None, [], 0)
     assert question.challenge is not None
     with pytest.raises(BadSeal):
         open_frame(

@@ -55,7 +55,7 @@ def gossip(payload: bytes, *, compress: bool = True) -> Gossip:
 @FEW
 @given(st.lists(records, max_size=6), senders)
 def test_round_trip(some: list[Record], sender: Sender | None) -> None:
-    assert decode_body(encode_body(some, sender)) == Body(sender, some, 0)
+    assert decode_body(encode_body(some, sender))[:3] == (sender, some, 0)
 
 
 @PROPERTY
@@ -93,7 +93,7 @@ def test_an_unknown_record_is_skipped(some: list[Record], kind: int, data: bytes
     unknown = encode_varint(kind) + encode_varint(len(data)) + data
     body = encode_body(some) + unknown + LEAVE
 
-    assert decode_body(body) == Body(None, [*some, Leave()], 1)
+    assert decode_body(body)[:3] == (None, [*some, Leave()], 1)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def _packed(raw: bytes, claimed: int) -> bytes:
 
 
 def test_a_compressed_body_by_hand() -> None:
-    assert decode_body(_packed(NO_NETIDS + LEAVE, 4)) == Body(None, [Leave()], 0)
+    assert decode_body(_packed(NO_NETIDS + LEAVE, 4))[:3] == (None, [Leave()], 0)
 
 
 @pytest.mark.parametrize("claimed", [MAX_ROUTING_BYTES + 1, 2**31, 2**32, 2**63, 2**64 - 1])

@@ -17,6 +17,7 @@ from chatter.wire.seal import (
     Channel,
     KeyRing,
     Nonce,
+    Opener,
     Sealer,
     multicast_context,
     open_frame,
@@ -200,7 +201,8 @@ def test_keys_with_one_hint_are_tried_in_order() -> None:
         frame = sealed("group", KeyRing([secret]))
         body, opener = open_frame(ring, channel, context, RING.hint, frame)
         assert body == BODY
-        assert opener.key == ring.subkey(which, channel, context)
+        assert Opener(ring.subkey(which, channel, context), channel, ring.label).open(frame) == body
+        assert opener.open(frame) == body
     with pytest.raises(BadSeal):
         opened("group", sealed("group", KeyRing([absent])), ring)
 
