@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from scripts.fanout.figures import Row
 
@@ -73,6 +74,7 @@ def _fill(panel: Axes, measure: _Measure, systems: Sequence[str], rows: dict[str
         panel.annotate(
             text, (value, line), (0, 4), textcoords="offset points", ha="center", fontsize=7
         )
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.5g}"))
     panel.set_yticks(range(len(systems)), systems, fontsize=8)
     panel.set_ylim(len(systems) - 0.5, -0.7)
     panel.margins(x=0.15)

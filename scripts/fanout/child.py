@@ -1,6 +1,7 @@
 """A process of a run, as the one that started it sees it: orders, what it tells, its CPU time."""
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from scripts.fanout.errors import BenchError
 from scripts.fanout.task import Task
 
 _TAIL_LINES = 12
+_READ_BYTES = 65_536
 
 
 def cpu_ns(pid: int) -> int:
@@ -30,7 +32,7 @@ class Child:
 
     def __init__(self, task: Task, prefix: list[str]) -> None:
         self.name = f"{task.system} {'publisher' if task.publisher else 'subscriber'}"
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed by __exit__)
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-P", "-m", "scripts.fanout.process", task.to_json()],
             stdin=subprocess.PIPE,
@@ -85,7 +87,7 @@ class Child:
                 raise BenchError(
                     f"a {self.name} told no {event!r} within {within_s:.0f} s{self._tail()}"
                 )
-            more = self._process.stdout.read1()  # type: ignore[union-attr]
+            more = os.read(self._process.stdout.fileno(), _READ_BYTES)
             if not more:
                 raise BenchError(f"a {self.name} ended before it told {event!r}{self._tail()}")
             self._told += more

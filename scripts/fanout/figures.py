@@ -92,23 +92,22 @@ def figures_of(case: Case, rounds: Sequence[Round]) -> Row:
     Args:
         rounds: the measured one of each run.
     """
-    speeds: list[tuple[float, float]] = []
-    times: list[tuple[float, float, float, float]] = []
-    for one in rounds:
-        if not one.deliveries:
-            continue
-        if case.mode == "throughput":
-            speeds.append((one.deliveries / one.seconds, one.cpu_ns / 1e3 / one.deliveries))
-        else:
-            last, each = last_ms(one.took), each_ms(one.took)
-            times.append((*_p50_p99(last), *_p50_p99(each)))
+    arrived = [one for one in rounds if one.deliveries]
+    flood = arrived if case.mode == "throughput" else []
+    paced = arrived if case.mode == "latency" else []
+    last = [last_ms(one.took) for one in paced]
+    each = [each_ms(one.took) for one in paced]
     return Row(
         case.system,
         case.mode,
         case.nodes,
         case.size,
-        *_medians(speeds, 2),
-        *_medians(times, 4),
+        deliveries_per_s=_median(one.deliveries / one.seconds for one in flood),
+        cpu_us_per_delivery=_median(one.cpu_ns / 1e3 / one.deliveries for one in flood),
+        last_p50_ms=_median(percentile(times, 50) for times in last),
+        last_p99_ms=_median(percentile(times, 99) for times in last),
+        p50_ms=_median(percentile(times, 50) for times in each),
+        p99_ms=_median(percentile(times, 99) for times in each),
         lost=sum(one.lost for one in rounds),
         duplicated=sum(one.duplicated for one in rounds),
         runs=len(rounds),
@@ -126,14 +125,6 @@ def last_ms(took: Iterable[Took]) -> list[float]:
     return [ns / 1e6 for ns in latest if ns >= 0]
 
 
-def _p50_p99(values: Sequence[float]) -> tuple[float, float]:
-    p50, p99 = percentile(values, 50), percentile(values, 99)
-    assert p50 is not None
-    assert p99 is not None
-    return p50, p99
-
-
-def _medians(runs: Sequence[Sequence[float]], width: int) -> list[float | None]:
-    if not runs:
-        return [None] * width
-    return [statistics.median(values) for values in zip(*runs, strict=True)]
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

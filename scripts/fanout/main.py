@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scripts.fanout.arguments import Options, parse
 from scripts.fanout.errors import BenchError
-from scripts.fanout.figures import Row, figures_of
+from scripts.fanout.figures import Case, Round, Row, figures_of
 from scripts.fanout.places import open_places
 from scripts.fanout.plan import complaints
 from scripts.fanout.report import from_json, insert, read, to_json
@@ -59,7 +59,7 @@ def _measure(options: Options, rows: list[Row]) -> None:
         told: Told = stack.enter_context(progress(plan.total))
         stack.callback(ignore_signals)  # runs first: no signal may stop the clean-up half way
         for cases in plan.work():
-            rounds = {case: [] for case in cases}
+            rounds: dict[Case, list[Round]] = {case: [] for case in cases}
             for run, case in plan.interleaved(cases):
                 work = f"{case.nodes} subscribers, {case.size:,} B, run {run} of {plan.runs}"
                 told(f"{case.system}, {case.mode}, {work}")

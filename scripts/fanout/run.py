@@ -11,6 +11,7 @@ from scripts.fanout.places import Places
 from scripts.fanout.servers import running_server
 from scripts.fanout.systems import SYSTEMS
 from scripts.fanout.task import Task
+from scripts.lab.signals import signals_held
 
 _STARTED_WITHIN_S = 120.0
 _WARM_UP_S = 0.5  # of a measurement of times
@@ -121,7 +122,8 @@ def _assemble(case: Case, work: Work, places: Places, stack: contextlib.ExitStac
             directory=directory,
             meeting=meeting,
         )
-        return stack.enter_context(Child(task, list(place.prefix)))
+        with signals_held():
+            return stack.enter_context(Child(task, list(place.prefix)))
 
     publisher = start(0, {})
     meeting = publisher.hear("started", _STARTED_WITHIN_S)["meeting"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.fanout.errors import BenchError
+from scripts.lab.signals import signals_held
 
 _STARTED_WITHIN_S = 15.0
 _ENDED_WITHIN_S = 5.0
@@ -72,11 +73,12 @@ def running_server(name: str, ip: str, prefix: list[str], directory: Path) -> It
     port = _free_port()
     log = directory / f"{name}.log"
     command = [*prefix, program, *_PROGRAMS[name].arguments(ip, port, directory)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=directory
-        )
-    try:
+    with contextlib.ExitStack() as stack:
+        with log.open("wb") as out, signals_held():
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=directory
+            )
+            stack.callback(_end, process)
         deadline = time.monotonic() + _STARTED_WITHIN_S
         while _PROGRAMS[name].ready not in log.read_text(errors="replace"):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -84,13 +86,15 @@ def running_server(name: str, ip: str, prefix: list[str], directory: Path) -> It
                 raise BenchError(f"{name} did not start on {ip}:{port}:\n{said}")
             time.sleep(_LOOK_EVERY_S)
         yield Server(f"{ip}:{port}", process.pid)
-    finally:
-        process.terminate()
-        try:
-            process.wait(_ENDED_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_ENDED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _free_port() -> int:

@@ -10,6 +10,9 @@ _QUIET_S = 5.0
 # Above `repair_timeout_s`, after which chatter itself gives up.
 _CHATTER_QUIET_S = 12.0
 
+# A datagram that is under way for so long has been dropped.
+_UDP_QUIET_S = 1.0
+
 _CRYPTOGRAPHY = {"cryptography": "cryptography"}
 
 
@@ -60,7 +63,7 @@ def _chatter(about: str, *, fast: bool, multicast: bool) -> System:
 
 CHATTER: Mapping[str, System] = {
     "default": _chatter(
-        "as `pip install chatter` makes it: sealed by pycryptodome", fast=False, multicast=True
+        "as `pip install .` makes it: sealed by pycryptodome", fast=False, multicast=True
     ),
     "fast": _chatter("with the extra `fast`: sealed by `cryptography`", fast=True, multicast=True),
     "tree": _chatter(
@@ -79,7 +82,7 @@ PEERS: Mapping[str, System] = {
     ),
     "socketio": System(
         "socketio",
-        "the `RedisManager` of python-socketio under gevent, to where local clients would be served",
+        "RedisManager of python-socketio under gevent, up to where clients would be served",
         server="redis-server",
         needs={"redis": "redis", "socketio": "python-socketio"},
     ),
@@ -114,7 +117,7 @@ PEERS: Mapping[str, System] = {
     "udp": System(
         "udp",
         "bare UDP multicast by gevent sockets: no encryption, no repair, no flow control",
-        quiet_s=2.0,
+        quiet_s=_UDP_QUIET_S,
         one_segment=True,
     ),
 }

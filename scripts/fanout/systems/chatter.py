@@ -1,4 +1,4 @@
-"""chatter as its users have it: handlers, sealing, suppression of duplicates and flow control on."""
+"""chatter as its users have it, by its public API: sealing, repair and flow control are on."""
 
 import contextlib
 import logging
@@ -27,7 +27,7 @@ _SETTLE_S = 2.5
 def publish(task: Task) -> None:
     """`broadcast` in a loop, and again when it raises QueueFull."""
     groups = [f"{_GROUP}:{random.choice(_PORTS)}"] if task.spec.options["multicast"] else []
-    shared = {"key": generate_key(), "multicast": groups}
+    shared: dict[str, Any] = {"key": generate_key(), "multicast": groups}
     node = Chatter(**_settings(task), **shared)
 
     def send(body: Any) -> None:

@@ -69,9 +69,11 @@ def make_certificate(directory: Path, ip: str) -> tuple[Path, Path]:
     """
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        + ["-noenc", "-days", "1", "-subj", "/CN=fanout", "-addext", f"subjectAltName=IP:{ip}"]
-        + ["-keyout", str(key), "-out", str(certificate)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-noenc", "-days", "1", "-subj", "/CN=fanout"),
+            *("-addext", f"subjectAltName=IP:{ip}", "-keyout", str(key), "-out", str(certificate)),
+        ],
         capture_output=True,
         text=True,
         check=False,
