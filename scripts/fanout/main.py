@@ -24,7 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     status = 0
     try:
-        raise_on_signals()
         if options.source is not None:
             rows = from_json(read(options.source))
         else:
@@ -54,6 +53,7 @@ def _measure(options: Options, rows: list[Row]) -> None:
         raise BenchError("nothing to measure: name a mode and a system")
     if missing := complaints(plan, options.segments):
         raise BenchError("; ".join(missing))
+    raise_on_signals()
     with contextlib.ExitStack() as stack:
         places = stack.enter_context(open_places(options.segments, max(plan.nodes) + 1))
         told: Told = stack.enter_context(progress(plan.total))

@@ -8,15 +8,22 @@ while messages come. It has to be imported before gevent patches.
 import json
 import os
 import sys
-from _thread import allocate_lock, start_new_thread
+from _thread import LockType, allocate_lock, start_new_thread
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 Order = dict[str, Any]
 
-new_lock = allocate_lock
-"""A lock of the system, which a thread of the system can wait for in a patched process too."""
+
+def held_lock() -> LockType:
+    """A lock that is taken: a thread waits for it until somebody else releases it.
+
+    It is one of the system, for which a thread of the system waits in a patched process too.
+    """
+    lock = allocate_lock()
+    lock.acquire()
+    return lock
 
 
 def tell(event: str, **what: Any) -> None:

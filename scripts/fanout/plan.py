@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from scripts.fanout.figures import Case
+from scripts.fanout.payload import MIN_BYTES
 from scripts.fanout.servers import find_program
 from scripts.fanout.systems import SYSTEMS
 
@@ -41,6 +42,12 @@ class Plan:
     def total(self) -> int:
         """How many runs there are in all."""
         return self.runs * len(self.systems) * len(self.modes) * len(self.nodes) * len(self.sizes)
+
+
+def why_no_bench() -> str | None:
+    """What keeps this machine from running all systems, each with what to do; None if nothing."""
+    plan = Plan(tuple(SYSTEMS), MODES, nodes=(1,), sizes=(MIN_BYTES,), runs=1)
+    return "; ".join(dict.fromkeys(complaints(plan, segments=0))) or None
 
 
 def _is_importable(name: str) -> bool:

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from scripts.fanout import publishing, tally  # noqa: F401  (they need threads of the system)
+from scripts.fanout import publishing, subscribing  # noqa: F401  (they keep the real threads)
 from scripts.fanout.task import Task
 
 

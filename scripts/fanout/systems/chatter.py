@@ -12,7 +12,7 @@ from chatter.wire.aead import best as best_aead
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload, JsonPayload
 from scripts.fanout.publishing import drive, steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 _TAG = "fanout"
@@ -45,7 +45,7 @@ def publish(task: Task) -> None:
 
 def subscribe(task: Task) -> None:
     """A handler."""
-    tally = Tally()
+    tally = attended_tally()
     node = Chatter(**_settings(task), **task.meeting)
 
     def take_json(body: dict[str, Any], message: Message) -> None:
@@ -55,7 +55,6 @@ def subscribe(task: Task) -> None:
         tally.take_bytes(body)
 
     node.on(_TAG, codec=task.codec)(take_json if task.codec == "json" else take_bytes)
-    tally.start()
     with _met(node, task, {}):
         while True:
             time.sleep(60.0)

@@ -7,7 +7,7 @@ import nats
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 _SUBJECT = "fanout"
@@ -37,7 +37,7 @@ def subscribe(task: Task) -> None:
 
 
 async def _subscribe(task: Task) -> None:
-    tally = Tally()
+    tally = attended_tally()
 
     async def take(message: nats.aio.msg.Msg) -> None:
         tally.take_bytes(message.data)
@@ -45,7 +45,6 @@ async def _subscribe(task: Task) -> None:
     client = await nats.connect(f"nats://{task.server}")
     await client.subscribe(_SUBJECT, cb=take)
     await client.flush()
-    tally.start()
     tell("started")
     tell("met")
     await asyncio.Event().wait()

@@ -5,7 +5,7 @@ import redis
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 _CHANNEL = "fanout"
@@ -30,10 +30,9 @@ def publish(task: Task) -> None:
 
 def subscribe(task: Task) -> None:
     """A pubsub."""
-    tally = Tally()
+    tally = attended_tally()
     pubsub = connect(task).pubsub(ignore_subscribe_messages=True)
     pubsub.subscribe(_CHANNEL)
-    tally.start()
     tell("started")
     tell("met")
     for message in pubsub.listen():

@@ -12,7 +12,7 @@ from socketio.manager import Manager
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 _EVENT = "fanout"
@@ -28,7 +28,7 @@ def publish(task: Task) -> None:
 
 def subscribe(task: Task) -> None:
     """A server's part."""
-    tally = Tally()
+    tally = attended_tally()
 
     # Its place in the order of classes is behind RedisManager, which calls it as it would Manager.
     class Hand(Manager):  # type: ignore[misc]
@@ -41,7 +41,6 @@ def subscribe(task: Task) -> None:
     manager = CountingManager(_url(task))
     socketio.Server(client_manager=manager, async_mode="gevent")
     manager.initialize()  # a server does when its first client connects
-    tally.start()
     tell("started")
     tell("met")
     while True:

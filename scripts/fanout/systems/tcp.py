@@ -9,7 +9,7 @@ from scripts.fanout.errors import BenchError
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 _LENGTH_BYTES = 4
@@ -46,13 +46,12 @@ def publish(task: Task) -> None:
 
 def subscribe(task: Task) -> None:
     """Take each from the connection."""
-    tally = Tally()
+    tally = attended_tally()
     ip = task.meeting["ip"]
     connection = socket.create_connection((ip, task.meeting["port"]))
     if "certificate" in task.meeting:
         context = ssl.create_default_context(cafile=task.meeting["certificate"])
         connection = context.wrap_socket(connection, server_hostname=ip)
-    tally.start()
     tell("started")
     tell("met")
     with connection.makefile("rb", buffering=_BUFFER_BYTES) as stream:

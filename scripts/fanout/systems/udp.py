@@ -7,7 +7,7 @@ import struct
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import MAX_BYTES, BytesPayload
 from scripts.fanout.publishing import drive, steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 _GROUP = "239.255.77.78"
@@ -29,14 +29,13 @@ def publish(task: Task) -> None:
 
 def subscribe(task: Task) -> None:
     """Take what comes to the group."""
-    tally = Tally()
+    tally = attended_tally()
     group, port = task.meeting["group"], task.meeting["port"]
     inlet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     inlet.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     inlet.bind((group, port))
     membership = struct.pack("4s4s", socket.inet_aton(group), socket.inet_aton(task.ip))
     inlet.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-    tally.start()
     tell("started")
     tell("met")
     while True:

@@ -10,7 +10,7 @@ from typing import Any
 from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
-from scripts.fanout.tally import Tally
+from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
 
 # In a green socket nothing tells when there is room again.
@@ -46,14 +46,13 @@ def publish(task: Task) -> None:
 def subscribe(task: Task) -> None:
     """Take each."""
     zmq = _module(task)
-    tally = Tally()
+    tally = attended_tally()
     inlet = zmq.Context().socket(zmq.SUB)
     if "key" in task.meeting:
         inlet.curve_publickey, inlet.curve_secretkey = zmq.curve_keypair()
         inlet.curve_serverkey = task.meeting["key"].encode()
     inlet.connect(task.meeting["address"])
     inlet.subscribe(b"")
-    tally.start()
     tell("started")
     tell("met")
     while True:
