@@ -1,7 +1,7 @@
 # Sourced by scripts/test, scripts/check and scripts/demo: makes the environment they run in.
 #
 #   source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
-#   ensure_environment test          # the extra to install: "" for none, dashboard, test or dev
+#   ensure_environment test          # the extra to install: "" for none, dashboard, test, dev or bench
 #   "$venv_python" -m pytest
 #
 # Sets `root` (the checkout) and `venv_python`. Settings, both optional:
@@ -74,6 +74,19 @@ make_venv() {
     : >"$venv_stamp"
 }
 
+# has_extra EXTRA INSTALLED...: is it one of those, or part of one?
+has_extra() {
+    local extra="$1" installed
+    shift
+    [ -n "$extra" ] || return 0
+    for installed in "$@"; do
+        case "$installed:$extra" in
+        "$extra:$extra" | dev:test | dev:dashboard | test:dashboard) return 0 ;;
+        esac
+    done
+    return 1
+}
+
 # Installs the checkout, editable, with the extra named; again only when the metadata or the place has changed.
 ensure_environment() {
     local extra="$1" wanted had
@@ -95,19 +108,13 @@ print(hashlib.sha256(repr((text, found, os.getcwd(), sys.version)).encode()).hex
 PYTHON
     )"
     had="$(cat "$venv_stamp" 2>/dev/null || true)"
-    # Each extra includes those before it: "", dashboard, test, dev.
-    case "$had" in
-    "$wanted dev") ;;
-    "$wanted test") [ "$extra" != dev ] || had="" ;;
-    "$wanted dashboard") [ -z "$extra" ] || [ "$extra" = dashboard ] || had="" ;;
-    "$wanted ") [ -z "$extra" ] || had="" ;;
-    *) had="" ;;
-    esac
-    if [ -z "$had" ]; then
+    # For other metadata, nothing of it counts.
+    case "$had" in "$wanted "*) ;; *) had="" ;; esac
+    if [ -z "$had" ] || ! has_extra "$extra" ${had#"$wanted "}; then
         echo "$(basename "$0"): installing chatter${extra:+[$extra]} and what it needs" >&2
         (cd "$root" && "$venv_python" -m pip install --quiet --disable-pip-version-check -e ".${extra:+[$extra]}") ||
             die "the installation failed: see above; it needs the network, or a package index that pip is told of."
-        echo "$wanted $extra" >"$venv_stamp"
+        echo "${had:-$wanted }${had:+ }$extra" >"$venv_stamp"
     fi
     exec 9>&-
 }

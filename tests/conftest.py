@@ -1,7 +1,7 @@
 """What every test runs under.
 
 A patched process, hypothesis without a stopwatch, and the gates of the tests that need more than
-Python: network namespaces, a browser.
+Python: network namespaces, a browser, what scripts/bench_fanout compares with.
 """
 
 # ruff: noqa: E402  (the patch comes before whatever might keep an unpatched socket)
@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 
 from scripts.browser.client import why_no_browser
+from scripts.fanout.plan import why_no_bench
 
 # The same examples in every run, so that a run is green or red for a reason in the commit. No
 # deadline and no complaint about slow data: a busy machine is no bug. The blob repeats a failure
@@ -46,10 +47,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail if a test in a browser is skipped, or if none ran",
     )
+    parser.addoption(
+        "--require-bench",
+        action="store_true",
+        help="fail if a test with the systems of scripts/bench_fanout is skipped, or if none ran",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for marker, why_not in (("namespaces", why_no_namespaces), ("browser", why_no_browser)):
+    for marker, why_not in (
+        ("namespaces", why_no_namespaces),
+        ("browser", why_no_browser),
+        ("bench", why_no_bench),
+    ):
         required = bool(config.getoption(f"--require-{marker}"))
         config.pluginmanager.register(Gate(marker, why_not, required), f"{marker}-gate")
 

@@ -1,0 +1,96 @@
+"""The figures as a picture: a point for each system, on scales that make twice as much one step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from scripts.fanout.figures import Row
+
+_OURS, _OTHERS, _GRID = "#c2410c", "#334155", "#cbd5e1"
+_COLUMN_INCHES, _LINE_INCHES, _FRAME_INCHES = 4.0, 0.3, 1.0
+_DPI = 150
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """One kind of figure; `worse` is a second one, drawn as the end of a line."""
+
+    mode: str
+    title: str
+    field: str
+    worse: str | None = None
+
+
+_MEASURES = (
+    _Measure("latency", "ms to the last subscriber, p50 to p99", "last_p50_ms", "last_p99_ms"),
+    _Measure("throughput", "deliveries a second, of all together", "deliveries_per_s"),
+    _Measure("throughput", "CPU µs per delivery, of all together", "cpu_us_per_delivery"),
+)
+
+
+def draw(rows: Sequence[Row], prefix: Path) -> list[Path]:
+    """Writes PREFIX.png and PREFIX.svg: a column of panels for each kind of figure."""
+    measures = [one for one in _MEASURES if any(row.mode == one.mode for row in rows)]
+    works = list(dict.fromkeys((row.nodes, row.size) for row in rows))
+    systems = list(dict.fromkeys(row.system for row in rows))
+    height = len(works) * (len(systems) * _LINE_INCHES + _FRAME_INCHES)
+    figure = Figure(figsize=(_COLUMN_INCHES * len(measures), height), layout="constrained")
+    panels = figure.subplots(len(works), len(measures), squeeze=False, sharey=True)
+    for (nodes, size), across in zip(works, panels, strict=True):
+        for measure, panel in zip(measures, across, strict=True):
+            of_work = {
+                row.system: row
+                for row in rows
+                if (row.mode, row.nodes, row.size) == (measure.mode, nodes, size)
+            }
+            _fill(panel, measure, systems, of_work)
+            panel.set_title(f"{measure.title}\n{nodes} subscribers, {size:,} B", fontsize=9)
+    if any(row.lost for row in rows):
+        figure.supxlabel("hollow: lost some", fontsize=8)
+    written = []
+    # The same figures give the same file.
+    with matplotlib.rc_context({"svg.hashsalt": "fanout"}):
+        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
+            file = prefix.with_name(prefix.name + suffix)
+            figure.savefig(file, dpi=_DPI, metadata=metadata)
+            written.append(file)
+    return written
+
+
+def _fill(panel: Axes, measure: _Measure, systems: Sequence[str], rows: dict[str, Row]) -> None:
+    panel.set_xscale("log")
+    for line, system in enumerate(systems):
+        row = rows.get(system)
+        value = None if row is None else getattr(row, measure.field)
+        if row is None or value is None:
+            continue
+        colour = _OURS if system.startswith("chatter") else _OTHERS
+        if measure.worse is not None:
+            panel.plot([value, getattr(row, measure.worse)], [line, line], color=colour)
+        inside = "white" if row.lost else colour
+        panel.plot([value], [line], "o", color=colour, markerfacecolor=inside)
+        panel.annotate(
+            _label(value),
+            (value, line),
+            (0, 5),
+            textcoords="offset points",
+            ha="center",
+            fontsize=7,
+        )
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _label(value)))
+    panel.set_yticks(range(len(systems)), systems, fontsize=8)
+    panel.set_ylim(len(systems) - 0.5, -0.7)
+    panel.margins(x=0.15)
+    panel.tick_params(axis="x", labelsize=7)
+    panel.grid(axis="x", color=_GRID, linewidth=0.5)
+    for side in ("top", "right", "left"):
+        panel.spines[side].set_visible(False)
+
+
+def _label(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

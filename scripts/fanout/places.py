@@ -1,0 +1,65 @@
+"""Where the processes run: all on loopback, or each on a host of its own in the lab's segments."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scripts.fanout.errors import BenchError
+from scripts.lab.errors import LabError
+from scripts.lab.namespaces import MAX_HOSTS, MAX_SEGMENTS, NamespaceLab, why_not
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Place:
+    """An address, and what to put before a command to run it there."""
+
+    ip: str
+    prefix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the server stands, and the hosts; the publisher's comes first."""
+
+    server: Place
+    hosts: tuple[Place, ...]
+
+    def host(self, number: int) -> Place:
+        """That of the process with this number."""
+        return self.hosts[number % len(self.hosts)]
+
+
+@contextlib.contextmanager
+def open_places(segments: int, processes: int) -> Iterator[Places]:
+    """Places for so many processes.
+
+    Args:
+        segments: 0 for loopback; else each process has a host of its own in one of them.
+
+    Raises:
+        BenchError: no lab can be built here.
+    """
+    if segments == 0:
+        yield Places(Place(LOOPBACK), (Place(LOOPBACK),))
+        return
+    if (reason := why_not()) is not None:
+        raise BenchError(f"--segments {reason}; without it all runs on loopback")
+    hosts = math.ceil(processes / segments)
+    if segments > MAX_SEGMENTS or hosts > MAX_HOSTS:
+        raise BenchError(
+            f"a lab has at most {MAX_SEGMENTS} segments of {MAX_HOSTS} hosts,"
+            f" {processes} processes in {segments} are more"
+        )
+    try:
+        with NamespaceLab(segments, hosts) as lab:
+            # In turn, so that fewer processes are spread over all segments too.
+            spread = sorted(lab.hosts, key=lambda host: (host.number, host.segment))
+            yield Places(
+                Place("10.77.1.254", ("ip", "netns", "exec", lab.router)),
+                tuple(Place(host.ip, tuple(host.command_prefix)) for host in spread),
+            )
+    except LabError as error:
+        raise BenchError(str(error)) from error

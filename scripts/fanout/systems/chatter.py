@@ -1,0 +1,79 @@
+"""chatter as its users have it, by its public API: sealing, repair and flow control are on."""
+
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from chatter import Chatter, Message, QueueFull, generate_key
+from chatter.wire.aead import best as best_aead
+from scripts.fanout.orders import tell
+from scripts.fanout.payload import BytesPayload, JsonPayload
+from scripts.fanout.publishing import drive, steps
+from scripts.fanout.subscribing import attended_tally
+from scripts.fanout.task import Task
+
+_TAG = "fanout"
+_GROUP = "239.255.77.77"
+_PORTS = range(20_000, 30_000)
+_MET_WITHIN_S = 60.0
+
+# After meeting: so long until each knows whom it hears, or the first messages would go by TCP.
+_SETTLE_S = 2.5
+
+
+def publish(task: Task) -> None:
+    """`broadcast` in a loop, and again when it raises QueueFull."""
+    groups = [f"{_GROUP}:{random.choice(_PORTS)}"] if task.spec.options["multicast"] else []
+    shared: dict[str, Any] = {"key": generate_key(), "multicast": groups}
+    node = Chatter(**_settings(task), **shared)
+
+    def send(body: Any) -> None:
+        while True:
+            try:
+                node.broadcast(_TAG, body, codec=task.codec)
+                return
+            except QueueFull:  # it has waited already
+                continue
+
+    with _met(node, task, shared):
+        payload = JsonPayload if task.codec == "json" else BytesPayload
+        drive(steps(payload(task.size).make), send)
+
+
+def subscribe(task: Task) -> None:
+    """A handler."""
+    tally = attended_tally()
+    node = Chatter(**_settings(task), **task.meeting)
+
+    def take_json(body: dict[str, Any], message: Message) -> None:
+        tally.take(body["number"], body["sent"])
+
+    def take_bytes(body: bytes, message: Message) -> None:
+        tally.take_bytes(body)
+
+    node.on(_TAG, codec=task.codec)(take_json if task.codec == "json" else take_bytes)
+    with _met(node, task, {}):
+        while True:
+            time.sleep(60.0)
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    return {"address": f"{task.ip}:0", "interface": task.ip}
+
+
+@contextlib.contextmanager
+def _met(node: Chatter, task: Task, shared: dict[str, Any]) -> Iterator[None]:
+    """The node, running, when all others are known to it."""
+    logging.basicConfig(level=logging.WARNING)
+    if not best_aead.__name__.startswith(task.spec.options["aead"]):
+        raise SystemExit(f"{task.system} is not to be sealed by {best_aead.__name__}")
+    with node:
+        tell("started", meeting={**shared, "join": [str(node.local_netid)]})
+        if not node.wait_for_peers(task.nodes, timeout=_MET_WITHIN_S):
+            raise SystemExit(f"not all others were met within {_MET_WITHIN_S:.0f} s")
+        time.sleep(_SETTLE_S)
+        tell("met")
+        yield

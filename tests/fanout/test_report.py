@@ -1,0 +1,88 @@
+"""The figures as tables, as JSON and in a page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scripts.fanout import main
+from scripts.fanout.errors import BenchError
+from scripts.fanout.figures import Row
+from scripts.fanout.report import BEGIN, END, from_json, insert, to_json
+from scripts.fanout.tables import as_markdown, tables
+
+FLOOD = Row("chatter", "throughput", 8, 1024, 12345.6, 17.25, None, None, None, None, 0, 0, 3)
+PACED = Row("udp", "latency", 8, 1024, None, None, 0.5, 1.25, 0.25, 1, 2, 0, 3)
+
+
+def test_the_json_has_exactly_these_names() -> None:
+    assert [list(entry) for entry in json.loads(to_json([FLOOD]))] == [
+        [
+            *("system", "mode", "nodes", "size", "deliveries_per_s", "cpu_us_per_delivery"),
+            *("last_p50_ms", "last_p99_ms", "p50_ms", "p99_ms", "lost", "duplicated", "runs"),
+        ]
+    ]
+    assert from_json(to_json([FLOOD, PACED])) == [FLOOD, PACED]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"system": "udp"}]', '["latency"]'])
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(BenchError):
+        from_json(text)
+
+
+def test_each_kind_of_work_has_a_table() -> None:
+    other = replace(FLOOD, system="redis", deliveries_per_s=None, cpu_us_per_delivery=None)
+    made = tables([PACED, FLOOD, other])
+
+    assert [table.title for table in made] == [
+        "Time to the handlers: 8 subscribers, 1,024 B",
+        "As fast as it is accepted: 8 subscribers, 1,024 B",
+    ]
+    assert made[0].lines == (("udp", "0.50", "1.25", "0.25", "1.00", "2", "0", "3"),)
+    assert made[1].lines == (
+        ("chatter", "12,346", "17.2", "0", "0", "3"),
+        ("redis", "–", "–", "0", "0", "3"),
+    )
+    lines = as_markdown(made).splitlines()
+    assert lines[2].startswith("| system | last subscriber p50, ms |")
+    assert lines[3] == "| --- | " + " | ".join(["---:"] * 7) + " |"
+    assert "| chatter | 12,346 | 17.2 | 0 | 0 | 3 |" in lines
+
+
+def test_a_page_is_made_from_a_file_of_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.md"
+    figures.write_text(to_json([FLOOD, PACED]))
+    page.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+
+    for _ in range(2):  # the second finds what the first wrote
+        assert main.main(["--from", str(figures), "--doc", str(page)]) == 0
+        assert page.read_text() == (
+            f"before\n\n{BEGIN}\n\n{as_markdown(tables([FLOOD, PACED]))}\n{END}\n\nafter\n"
+        )
+    assert "| chatter |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("page", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}\n{BEGIN}\n{END}"])
+def test_a_page_without_its_markers_is_left_alone(page: str) -> None:
+    with pytest.raises(BenchError, match="needs one line"):
+        insert(page, "figures")
+
+
+@pytest.mark.parametrize(
+    ("row", "well"),
+    [
+        (FLOOD, True),
+        (replace(FLOOD, lost=1), False),
+        (replace(FLOOD, duplicated=1), False),
+        (replace(FLOOD, system="chatter:tree", lost=1), False),
+        (replace(FLOOD, system="udp", lost=1), True),
+    ],
+)
+def test_only_chatter_has_to_deliver_everything_once(row: Row, well: bool) -> None:
+    assert main.is_well([PACED, row]) == well
