@@ -42,14 +42,11 @@ class MulticastChannel:
         self.index = index
         self.group = spec.group
         self.loopback = spec.loopback
-        self._max_datagram_bytes = spec.max_datagram_bytes
+        self.budget = spec.max_datagram_bytes - OVERHEAD_BYTES - _FRAME_BYTES
+        """Bytes of records that one datagram takes."""
+        self._ready = MulticastReady(index)
         self.outbox = Outbox(MAX_OUTBOX_BYTES, datagrams=True)
         self.flow = SendingFlow(context, index)
-
-    @property
-    def budget(self) -> int:
-        """Bytes of records that one datagram takes."""
-        return self._max_datagram_bytes - OVERHEAD_BYTES - _FRAME_BYTES
 
     def put(self, record: Record) -> bool:
         """Queue a control record; False if there is no room, and then nothing changed."""
@@ -62,7 +59,7 @@ class MulticastChannel:
         """Queue a gossip; False if there is no room, and then nothing changed."""
         if not self.outbox.put_gossip(gossip):
             return False
-        self._context.effects.append(MulticastReady(self.index))
+        self._context.effects.append(self._ready)
         return True
 
     def add_transfer(self, transfer: Transfer) -> None:
@@ -73,6 +70,8 @@ class MulticastChannel:
     def next_frame(self, now: float) -> bytes | None:
         """The next datagram, or None if nothing may go now."""
         outbox, flow = self.outbox, self.flow
+        if not outbox:
+            return None
         credit = flow.credit() if outbox.has_data else 0
         batch = outbox.take(self.budget, credit)
         if batch is not None and batch.charge:

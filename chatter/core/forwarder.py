@@ -170,7 +170,7 @@ class Forwarder:
 
     def _handed_on(self, gossip: Broadcasts, duty: Duty | None, now: float) -> Broadcasts:
         if isinstance(gossip, Burst) or not gossip.confirm_ms or duty is None:
-            return gossip._replace(hop=gossip.hop + 1, distribution=())
+            return gossip.served(gossip.hop + 1, ())
         share = _TIME_SHARE if gossip.hop else 1.0
         left_ms = max(1, int((duty.deadline - now) * 1000 * share))
         return gossip._replace(hop=gossip.hop + 1, distribution=(), confirm_ms=left_ms)

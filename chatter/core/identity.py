@@ -21,15 +21,12 @@ class Identity:
     def __init__(self, ring: KeyRing, life: bytes) -> None:
         self.ring = ring
         self.life = life
+        self.epoch = epoch_of(life)
+        """The epoch of this life."""
         self.nonce = Nonce()
         self.hello_sealer = Sealer(ring, Channel.TCP_HELLO, life, life, self.nonce)
         self._multicast: dict[NetID, Sealer] = {}
         self._udp: OrderedDict[bytes, Sealer] = OrderedDict()
-
-    @property
-    def epoch(self) -> int:
-        """The epoch of this life."""
-        return epoch_of(self.life)
 
     def multicast_sealer(self, group: NetID) -> Sealer:
         """Seals what is sent to this group."""

@@ -99,6 +99,8 @@ class Node:
         self._started_at = 0.0
         self._channels = MulticastChannels(context, channels)
         self._groups = [one.group for one in self._channels]
+        budgets = [one.budget for one in self._channels]
+        self._burst_bytes = min(MAX_BURST_BYTES, max(budgets, default=MAX_BURST_BYTES))
         self._contacts = Contacts(context)
         self._links = Links(context, self._accepting)
         self._origins = Origins()
@@ -339,7 +341,7 @@ class Node:
         if to is None:
             context.number += 1
             number = context.number
-            targets = [peer.netid for peer in context.peers.live()]
+            targets = list(context.peers.live_netids())
         else:
             after = context.number
             targets = [netid for netid in sort_netids(to) if netid != self.local]
@@ -382,13 +384,13 @@ class Node:
                 return joined
         self._begin(now)
         context = self._context
-        targets = tuple([peer.netid for peer in context.peers.live()])
+        targets = context.peers.live_netids()
         if not targets:
             context.counts["broadcasts_to_nobody"] += 1
-        budget = max((one.budget for one in self._channels), default=MAX_BURST_BYTES)
-        limit = min(MAX_BURST_BYTES, budget - head_bound(tag, self.local), self.room(now))
+        local = context.local
+        limit = min(self._burst_bytes - head_bound(tag, local), self.room(now))
         self._gathering = Gathering(
-            BroadcastID(self.local, self.epoch, self._seqno + 1),
+            BroadcastID(local, context.identity.epoch, self._seqno + 1),
             context.number + 1,
             tag,
             codec,

@@ -77,6 +77,8 @@ class PeerDB:
         """Changes with whatever a plan depends on: who is live, who hears us, whom we doubt."""
         self.joins = 0
         """How often somebody began to hear a channel of ours."""
+        self._live: tuple[NetID, ...] = ()
+        self._live_at = -1
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -91,6 +93,13 @@ class PeerDB:
     def live(self) -> list[Peer]:
         """The peers that broadcasts to everyone go to."""
         return [peer for peer in self._peers.values() if peer.live]
+
+    def live_netids(self) -> tuple[NetID, ...]:
+        """Their addresses. Hot: once for each broadcast or burst."""
+        if self._live_at != self.version:
+            self._live_at = self.version
+            self._live = tuple([peer.netid for peer in self.live()])
+        return self._live
 
     def add(self, peer: Peer) -> bool:
         """Keep a new peer; False if it is ourselves, or the table is full of live ones."""

@@ -98,6 +98,10 @@ class Burst(NamedTuple):
         """The number of the last one."""
         return self.number + self.many - 1
 
+    def served(self, hop: int, distribution: tuple[NetID, ...]) -> Burst:
+        """The same at another hop, with another list."""
+        return self._replace(hop=hop, distribution=distribution)
+
     def bodies(self) -> list[bytes]:
         """Each broadcast's body."""
         payload, many = self.payload, self.many

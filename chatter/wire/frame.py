@@ -14,7 +14,7 @@ Source: the LZ4 block format, https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import lz4.block
@@ -24,7 +24,7 @@ from chatter.ids import NetID
 from chatter.wire.cursor import Cursor
 from chatter.wire.fields import netid_at
 from chatter.wire.gossip import Gossip
-from chatter.wire.idtable import decode_table, encode_table
+from chatter.wire.idtable import decode_table, encode_table, table_of_few
 from chatter.wire.records import CARRIERS, TYPE_BYTES, Record, decode_record
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from chatter.wire.varint import decode_varint, encode_varint
@@ -44,6 +44,9 @@ _WORTH_COMPRESSING = 96
 MAX_NAMED_NETIDS = 1 << 17
 
 LENGTH_BYTES = 4
+
+# NetIDs of a frame whose table is remembered: a sender, an origin, and a few records of theirs.
+_FEW = 4
 
 _make = tuple.__new__
 
@@ -93,7 +96,11 @@ def encode_body(records: Sequence[Record], sender: Sender | None = None) -> byte
     netids = [netid for record in records for netid in record.netids()]
     if sender is not None:
         netids.append(sender.netid)
-    table, index = encode_table(netids)
+    index: Mapping[NetID, int]
+    if len(netids) <= _FEW:
+        table, index = table_of_few(tuple(netids))
+    else:
+        table, index = encode_table(netids)
     parts = [table]
     if sender is not None:
         parts.append(encode_varint(index[sender.netid]))

@@ -17,7 +17,8 @@ have a table of their own, as the payload travels verbatim while the routing par
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from chatter.errors import FrameError, TooLarge
 from chatter.ids import NetID, netid_from_packed
@@ -53,6 +54,13 @@ def encode_table(netids: Iterable[NetID]) -> tuple[bytes, dict[NetID, int]]:
                 parts.append(encode_varint(zigzag(netid.port - last_port)))
             last_address, last_port = address, netid.port
     return b"".join(parts), index
+
+
+@lru_cache(maxsize=256)
+def table_of_few(netids: tuple[NetID, ...]) -> tuple[bytes, Mapping[NetID, int]]:
+    """As ``encode_table``, remembered: most frames name their sender and perhaps one more, again
+    and again. Not for long lists, of which no two are alike."""
+    return encode_table(netids)
 
 
 def decode_table(cursor: Cursor) -> tuple[NetID, ...]:

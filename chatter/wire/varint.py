@@ -15,6 +15,8 @@ def encode_varint(value: int) -> bytes:
     """The shortest encoding of a number that is not negative."""
     if 0 <= value < 128:  # nearly every count, index and length
         return _ONE_BYTE[value]
+    if 0 < value < 16384:
+        return bytes((value & 127 | 128, value >> 7))
     if value < 0:
         raise ValueError("a varint holds no negative number")
     out = bytearray()
@@ -38,10 +40,13 @@ def decode_varint(data: bytes, pos: int, max_bits: int = MAX_BITS) -> tuple[int,
     """
     try:
         byte = data[pos]
-        pos += 1
         if byte < 128:
-            return byte, pos
+            return byte, pos + 1
         value = byte & 127
+        byte = data[pos + 1]
+        if 0 < byte < 128:  # up to 16383, as most others are
+            return byte << 7 | value, pos + 2
+        pos += 1
         shift = 7
         while True:
             byte = data[pos]
