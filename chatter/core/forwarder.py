@@ -40,7 +40,11 @@ PLAN_FOR_S = 0.25
 # Plans kept at a time: a relay in a busy cluster is given that many different lists.
 MAX_PLANS = 64
 
-_PlanKey = tuple[bool, bool, tuple[int, ...], tuple[NetID, ...]]
+# What a send costs depends on the size, so payloads of one size class have one plan. Classes are
+# wide, so that a burst has few: in bits, by which the smallest and the largest of one differ.
+_CLASS_BITS = 3
+
+_PlanKey = tuple[bool, bool, int, tuple[int, ...], tuple[NetID, ...]]
 
 # Each relay has so much of the time that is left, so that it answers before it is given up.
 _TIME_SHARE = 0.8
@@ -149,16 +153,26 @@ class Forwarder:
             listed = 0 if gossip.to_everyone else _LISTED_NETID_BYTES
             alone = gossip._replace(distribution=())
             channels = self._channels.fitting(alone.size_bound() + listed)
-        key = (not gossip.hop, gossip.large, tuple(channels), tuple(targets))
+        timing = self._context.timing
+        timing.passed()
+        size_class = 0
+        if timing.knows_sends:
+            size = gossip.size if gossip.large else len(gossip.payload)
+            size_class = 1 + size.bit_length() // _CLASS_BITS
+        key = (not gossip.hop, gossip.large, size_class, tuple(channels), tuple(targets))
         version = self._context.peers.version
         kept = self._plans.get(key)
         if kept is not None and kept[0] == version and now < kept[1]:
             return kept[2]
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
+        send_s = timing.send_s(1 << size_class * _CLASS_BITS >> 2) if size_class else None
         planned = plan(
             targets,
-            self._knowledge(now, ours=not gossip.hop),
+            self._knowledge(now, ours=not gossip.hop)._replace(
+                send_s=send_s,
+                most_branches=0 if send_s is None else timing.most_branches(send_s, now),
+            ),
             self._context.rng,
             channels=channels,
             whole=self._channels.whole_segment(channels),
@@ -321,4 +335,11 @@ class Forwarder:
                 return ours
             return not peer.live or peer.doubtful_until > now
 
-        return Knowledge(hears, segment, self._links.warm, doubtful, self._membership.segments)
+        return Knowledge(
+            hears,
+            segment,
+            self._links.warm,
+            doubtful,
+            self._membership.segments,
+            self._context.timing.one_way_s,
+        )
