@@ -14,9 +14,10 @@ from chatter.core.duties import Duties, Duty
 from chatter.core.effects import MulticastReady
 from chatter.core.handover import Handover
 from chatter.core.large import Bodies
-from chatter.core.links import Links
+from chatter.core.links import IDLE_AFTER_S, Links
 from chatter.core.membership import Membership
 from chatter.core.notices import Notices
+from chatter.core.peers import MAX_PEERS
 from chatter.core.planner import Branch, Knowledge, Plan, plan, split_branch
 from chatter.core.probes import Probes
 from chatter.core.receipts import Receipts
@@ -43,6 +44,11 @@ MAX_PLANS = 64
 # What a send costs depends on the size, so payloads of one size class have one plan. Classes are
 # wide, so that a burst has few: in bits, by which the smallest and the largest of one differ.
 _CLASS_BITS = 3
+
+# For so long the same nodes are heads, once ways are measured, and then others: as long as a
+# connection stays up that is not used. One that has to be opened first costs two round trips, and
+# in a tree these add up.
+RANKED_FOR_S = IDLE_AFTER_S
 
 _PlanKey = tuple[bool, bool, int, tuple[int, ...], tuple[NetID, ...]]
 
@@ -78,6 +84,8 @@ class Forwarder:
         self._notices = notices
         self._bodies = bodies
         self._plans: dict[_PlanKey, tuple[int, float, Plan]] = {}
+        self._ranks: dict[NetID, float] = {}
+        self._ranked_until = 0.0
         self.duties = Duties(context, links, receipts, self._hand_over_again)
 
     def forward(
@@ -167,11 +175,15 @@ class Forwarder:
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
         send_s = timing.send_s(1 << size_class * _CLASS_BITS >> 2) if size_class else None
+        if now >= self._ranked_until or len(self._ranks) > MAX_PEERS:
+            self._ranks.clear()
+            self._ranked_until = now + RANKED_FOR_S
         planned = plan(
             targets,
             self._knowledge(now, ours=not gossip.hop)._replace(
                 send_s=send_s,
                 most_branches=0 if send_s is None else timing.most_branches(send_s, now),
+                rank=None if send_s is None else self._rank,
             ),
             self._context.rng,
             channels=channels,
@@ -180,6 +192,12 @@ class Forwarder:
         )
         self._plans[key] = (version, now + PLAN_FOR_S, planned)
         return planned
+
+    def _rank(self, netid: NetID) -> float:
+        rank = self._ranks.get(netid)
+        if rank is None:
+            rank = self._ranks[netid] = self._context.rng.random()
+        return rank
 
     def _handed_on(self, gossip: Gossip, duty: Duty | None, now: float) -> Gossip:
         if not gossip.confirm_ms or duty is None:

@@ -49,6 +49,9 @@ class Knowledge(NamedTuple):
     """What it costs to send one more branch; None while not known: then lists are halved."""
     most_branches: int = 1
     """Into how many branches a list may be split. At least as many as halving makes are, anyway."""
+    rank: Callable[[NetID], float] | None = None
+    """What decides between those that are alike. The same for a while, so that the ways are those
+    of the last broadcast, whose connections are up. None: chance does, each time anew."""
 
 
 class Branch(NamedTuple):
@@ -150,7 +153,7 @@ def split_branch(branch: Branch, most: int) -> list[Branch]:
 def _segments(
     targets: Sequence[NetID], knowledge: Knowledge, rng: random.Random
 ) -> list[list[NetID]]:
-    """The targets by segment, segments and members in random order; unknown ones stand alone.
+    """The targets by segment, segments and members in no order; unknown ones stand alone.
 
     So do those of our own: we were asked to serve them because we should be heard there, and are
     not. Handed all to the next one, who may fare the same, they would be passed on node by node.
@@ -166,9 +169,15 @@ def _segments(
         else:
             known[segment] = [target]
             units.append(known[segment])
-    rng.shuffle(units)
-    for unit in units:
-        rng.shuffle(unit)
+    rank = knowledge.rank
+    if rank is None:
+        rng.shuffle(units)
+        for unit in units:
+            rng.shuffle(unit)
+    else:
+        for unit in units:
+            unit.sort(key=rank)
+        units.sort(key=lambda unit: rank(unit[0]))
     return units
 
 
@@ -218,4 +227,6 @@ def _choose_head(
 ) -> NetID:
     """A member with a warm connection if there is one: a cold one costs two round trips more."""
     warm = [member for unit in units for member in unit if knowledge.warm(member)]
+    if knowledge.rank is not None:
+        return min(warm or (unit[0] for unit in units), key=knowledge.rank)
     return rng.choice(warm) if warm else units[0][0]

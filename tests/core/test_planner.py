@@ -23,6 +23,7 @@ def knowledge(
     one_way_s: dict[NetID, float] | None = None,
     send_s: float | None = None,
     most_branches: int = 100_000,
+    rank: dict[NetID, float] | None = None,
 ) -> Knowledge:
     return Knowledge(
         lambda target: (hears or {}).get(target, []),
@@ -33,6 +34,7 @@ def knowledge(
         lambda target: (one_way_s or {}).get(target),
         send_s,
         most_branches,
+        None if rank is None else rank.__getitem__,
     )
 
 
@@ -55,6 +57,7 @@ def situations(draw: st.DrawFn) -> tuple[list[NetID], Knowledge, list[int], bool
         away,
         draw(st.sampled_from([None, 0.0, 0.0001])),
         draw(st.integers(1, 100)),
+        draw(st.none() | st.just({target: hash(target) % 997 / 997 for target in targets})),
     )
     return (
         targets,
@@ -356,3 +359,22 @@ def test_a_busy_node_keeps_to_fewer_branches(most: int) -> None:
     branches = plan_branches(targets, known, random.Random(1), whole=True)
 
     assert len(branches) <= max(most, 7)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_with_the_same_ranks_the_ways_are_the_same(whole: bool) -> None:
+    """Their connections are up then. With others the work goes round."""
+    targets = [netid(number) for number in range(2, 66)]
+    segments = {target: netid(100 + index // 4) for index, target in enumerate(targets)}
+    warm = set(targets[::5])
+
+    def branches(ranked: int, chance: int) -> list[Branch]:
+        rank = {
+            target: random.Random(ranked * 1000 + target.port + index).random()
+            for index, target in enumerate(targets)
+        }
+        known = knowledge(segments=segments, warm=warm, rank=rank)
+        return plan_branches(targets, known, random.Random(chance), whole=whole)
+
+    assert branches(1, 1) == branches(1, 2)
+    assert branches(1, 1) != branches(2, 1)
