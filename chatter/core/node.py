@@ -553,7 +553,7 @@ class Node:
         """
         peers = self._context.peers
         asked = self._context.timing.next_to_ask(
-            (peer.netid for peer in peers if peer.live and peer.udp_heard and not peer.hears), now
+            (peer.netid for peer in peers if peer.live and not peer.hears), now
         )
         peer = None if asked is None else peers.get(asked)
         if peer is not None and peer.live:

@@ -23,6 +23,10 @@ FRESH_FOR_S = 600.0
 # While there are peers to be measured, one is asked each time.
 ASK_EVERY_S = 1.0
 
+# Questions in a row that a peer may leave unanswered: datagrams may be blocked on the way to it. It
+# is tried again when others are measured anew.
+MOST_UNANSWERED = 5
+
 # Peers whose round trip is kept: as many as there may be.
 MAX_KEPT = 65536
 
@@ -56,6 +60,8 @@ class Timing:
         self._sends = 0
         self._ask_at = 0.0
         self._turn: list[NetID] = []
+        self._unanswered: dict[NetID, int] = {}
+        self._forgive_at = 0.0
         self._passed = 0
         self._passing_since = 0.0
         self._rate = 0.0
@@ -64,6 +70,7 @@ class Timing:
 
     def answered(self, netid: NetID, seconds: float, now: float) -> None:
         """A peer answered so long after it was asked."""
+        self._unanswered.pop(netid, None)
         known = self._round_trips.get(netid)
         if known is None:
             if len(self._round_trips) >= MAX_KEPT:
@@ -88,11 +95,20 @@ class Timing:
         if not self._sends or now < self._ask_at:
             return None
         self._ask_at = now + ASK_EVERY_S
+        if now >= self._forgive_at:
+            self._forgive_at = now + FRESH_FOR_S
+            self._unanswered.clear()
         if not self._turn:
             self._turn = [netid for netid in served if self._unknown(netid, now)]
-        return self._turn.pop() if self._turn else None
+        if not self._turn:
+            return None
+        asked = self._turn.pop()
+        self._unanswered[asked] = self._unanswered.get(asked, 0) + 1
+        return asked
 
     def _unknown(self, netid: NetID, now: float) -> bool:
+        if self._unanswered.get(netid, 0) >= MOST_UNANSWERED:
+            return False
         known = self._round_trips.get(netid)
         return known is None or known.samples < LEAST_SAMPLES or now - known.at > FRESH_FOR_S
 

@@ -10,6 +10,7 @@ from chatter.core.timing import (
     LEAST_SENDS,
     LINE_BYTES_PER_S,
     MOST_BUSY,
+    MOST_UNANSWERED,
     Timing,
 )
 from tests.core.parts import netid
@@ -102,6 +103,16 @@ def test_one_after_the_other_is_asked_until_all_are_known() -> None:
     assert sorted(asked) == sorted(served * LEAST_SAMPLES)
     # Much later they are asked again.
     assert made.next_to_ask(served, now + FRESH_FOR_S + 10) in served
+
+
+def test_one_that_never_answers_is_not_asked_for_ever() -> None:
+    """Perhaps no datagram reaches it."""
+    made = sending()
+    asked = [now for now in range(1000) if made.next_to_ask([PEER], float(now)) is not None]
+
+    assert asked[:MOST_UNANSWERED] == list(range(MOST_UNANSWERED))
+    assert asked[MOST_UNANSWERED] == FRESH_FOR_S
+    assert len(asked) == 2 * MOST_UNANSWERED
 
 
 def test_who_does_not_know_what_a_send_costs_asks_nobody() -> None:
