@@ -60,9 +60,9 @@ def run(delay_s: float, hosts: dict[bytes, bytes]) -> None:
         pause_s = waiting[0][0] - now if waiting else None
         ready, _, _ = select.select([sys.stdin, *links.values()], [], [], pause_s)
         arrives = time.monotonic() + delay_s
-        for sock in ready:
-            if sock is sys.stdin:
-                return
+        if sys.stdin in ready:
+            return
+        for sock in (one for one in links.values() if one in ready):
             taken, where = sock.recvfrom(65536)
             target = taken[30:34]
             if where[2] == _PACKET_HOST and target in hosts:
