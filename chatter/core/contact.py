@@ -315,6 +315,9 @@ class Contacts:
 
         So one exchange proves both sides.
         """
+        asked_before = self._challenges.get(netid)
+        if asked_before is not None and asked_before[0] == hello.echo:
+            self._context.timing.answered(netid, now - asked_before[1], now)
         if hello.challenge is None:
             return
         ask: bytes | None = None

@@ -13,6 +13,7 @@ from chatter.core.identity import Identity
 from chatter.core.outbox import UdpQueue
 from chatter.core.peers import PeerDB
 from chatter.core.tags import TagCounts
+from chatter.core.timing import Timing
 from chatter.ids import NetID
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Context:
     effects: list[Effect] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     tags: TagCounts = field(default_factory=TagCounts)
+    timing: Timing = field(default_factory=Timing)
     package: str = ""
     """The version of our package, for those who watch."""
 

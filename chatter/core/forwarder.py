@@ -14,9 +14,10 @@ from chatter.core.duties import Duties, Duty
 from chatter.core.effects import MulticastReady
 from chatter.core.handover import Handover
 from chatter.core.large import Bodies
-from chatter.core.links import Links
+from chatter.core.links import IDLE_AFTER_S, Links
 from chatter.core.membership import Membership
 from chatter.core.notices import Notices
+from chatter.core.peers import MAX_PEERS
 from chatter.core.planner import Branch, Knowledge, Plan, plan, split_branch
 from chatter.core.probes import Probes
 from chatter.core.receipts import Receipts
@@ -42,7 +43,16 @@ PLAN_FOR_S = 0.25
 # Plans kept at a time: a relay in a busy cluster is given that many different lists.
 MAX_PLANS = 64
 
-_PlanKey = tuple[bool, bool, tuple[int, ...], tuple[NetID, ...]]
+# What a send costs depends on the size, so payloads of one size class have one plan. Classes are
+# wide, so that a burst has few: in bits, by which the smallest and the largest of one differ.
+_CLASS_BITS = 3
+
+# For so long the same nodes are heads, once ways are measured, and then others: as long as a
+# connection stays up that is not used. One that has to be opened first costs two round trips, and
+# in a tree these add up.
+RANKED_FOR_S = IDLE_AFTER_S
+
+_PlanKey = tuple[bool, bool, int, tuple[int, ...], tuple[NetID, ...]]
 
 # Each relay has so much of the time that is left, so that it answers before it is given up.
 _TIME_SHARE = 0.8
@@ -76,6 +86,8 @@ class Forwarder:
         self._notices = notices
         self._bodies = bodies
         self._plans: dict[_PlanKey, tuple[int, float, Plan]] = {}
+        self._ranks: dict[NetID, float] = {}
+        self._ranked_until = 0.0
         self.duties = Duties(context, links, receipts, self._hand_over_again)
 
     def forward(
@@ -150,16 +162,30 @@ class Forwarder:
         else:
             listed = 0 if gossip.to_everyone else _LISTED_NETID_BYTES
             channels = self._channels.fitting(gossip.least_bound() + listed)
-        key = (not gossip.hop, gossip.large, tuple(channels), tuple(targets))
+        timing = self._context.timing
+        timing.passed()
+        size_class = 0
+        if timing.knows_sends:
+            size = gossip.size if gossip.large else len(gossip.payload)
+            size_class = 1 + size.bit_length() // _CLASS_BITS
+        key = (not gossip.hop, gossip.large, size_class, tuple(channels), tuple(targets))
         version = self._context.peers.version
         kept = self._plans.get(key)
         if kept is not None and kept[0] == version and now < kept[1]:
             return kept[2]
         if len(self._plans) >= MAX_PLANS:
             self._plans.clear()
+        send_s = timing.send_s(1 << size_class * _CLASS_BITS >> 2) if size_class else None
+        if now >= self._ranked_until or len(self._ranks) > MAX_PEERS:
+            self._ranks.clear()
+            self._ranked_until = now + RANKED_FOR_S
         planned = plan(
             targets,
-            self._knowledge(now, ours=not gossip.hop),
+            self._knowledge(now, ours=not gossip.hop)._replace(
+                send_s=send_s,
+                most_branches=0 if send_s is None else timing.most_branches(send_s, now),
+                rank=None if send_s is None else self._rank,
+            ),
             self._context.rng,
             channels=channels,
             whole=self._channels.whole_segment(channels),
@@ -167,6 +193,12 @@ class Forwarder:
         )
         self._plans[key] = (version, now + PLAN_FOR_S, planned)
         return planned
+
+    def _rank(self, netid: NetID) -> float:
+        rank = self._ranks.get(netid)
+        if rank is None:
+            rank = self._ranks[netid] = self._context.rng.random()
+        return rank
 
     def _handed_on(self, gossip: Broadcasts, duty: Duty | None, now: float) -> Broadcasts:
         if isinstance(gossip, Burst) or not gossip.confirm_ms or duty is None:
@@ -331,7 +363,14 @@ class Forwarder:
                 return ours
             return not peer.live or peer.doubtful_until > now
 
-        return Knowledge(hears, segment, self._links.warm, doubtful, self._membership.segments)
+        return Knowledge(
+            hears,
+            segment,
+            self._links.warm,
+            doubtful,
+            self._membership.segments,
+            self._context.timing.one_way_s,
+        )
 
 
 def _pulled(gossip: Broadcasts) -> Broadcasts:

@@ -237,6 +237,10 @@ class Node:
         if not full:
             self._pay(now)
 
+    def note_send(self, seconds: float) -> None:
+        """A frame was taken for a connection, sealed and given to the system in so much time."""
+        self._context.timing.sent(seconds)
+
     # Life cycle and time
 
     def start(self, now: float) -> None:
@@ -283,6 +287,7 @@ class Node:
         self._channels.tick(now)
         self._watched.tick(now)
         self._watcher.tick(now)
+        self._measure(now)
         self._pay(now)
         self._flush_udp()
 
@@ -524,6 +529,7 @@ class Node:
             since=self._contacts.since,
             expected=expected,
         )
+        session.asked_at = now
         self._links.opened(session, now)
         return session
 
@@ -554,6 +560,7 @@ class Node:
             return False
         session.used_at = now
         if session.has_handshake_bytes:
+            session.asked_at = now
             self._context.effects.append(SessionReady(session))
         if bodies:
             self._links.heard(session, now)
@@ -623,6 +630,7 @@ class Node:
         if peer is not None:
             peer.buffer = hello.buffer
             peer.doubtful_until = float("-inf")
+        self._context.timing.answered(netid, now - session.asked_at, now)
         if session.expected is not None:
             self._membership.seeds.answered(session.expected, netid)
         self._links.up(session, now)
@@ -645,6 +653,19 @@ class Node:
             peer = self._context.peers.get(netid)
             if peer is not None:
                 peer.udp_heard = True
+
+    def _measure(self, now: float) -> None:
+        """Ask somebody whom branches may have to reach, to know how far away it is.
+
+        As often as there is something else to do, which is with each beacon.
+        """
+        peers = self._context.peers
+        asked = self._context.timing.next_to_ask(
+            (peer.netid for peer in peers if peer.live and not peer.hears), now
+        )
+        peer = None if asked is None else peers.get(asked)
+        if peer is not None and peer.live:
+            self._contacts.challenge(peer.netid, peer.life, now)
 
     def _believe(self, session: Session) -> None:
         """A frame came on a connection: its peer may head branches again."""

@@ -88,6 +88,8 @@ class Session:
         self.hello: Hello | None = None
         """What the other side said of itself."""
         self.used_at = 0.0
+        self.asked_at = 0.0
+        """When our hello was there to be sent."""
         self.spoke = False
         """Whether our first frame is out: the one by which a client proves itself."""
         self.failure: FrameError | None = None

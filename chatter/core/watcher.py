@@ -152,6 +152,7 @@ class Watcher:
         rtt_s = now - asked.asked_at if not asked.parts else None
         if rtt_s is not None:
             asked.set_clock(figures.uptime_us / 1e6, rtt_s, now)
+            self._context.timing.answered(peer.netid, rtt_s, now)
         asked.parts.add(figures.part)
         if len(asked.parts) == figures.parts:
             asked.known = figures.version

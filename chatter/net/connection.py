@@ -20,6 +20,9 @@ RECEIVE_BYTES = 65536
 # After our end of a connection: how long the other side may take to end it too.
 CLOSE_GRACE_S = 2.0
 
+# Frames up to this size tell what it costs to send one; larger ones carry many messages.
+MEASURED_BYTES = 4096
+
 # Bytes in a row from one peer before other greenlets get a turn.
 TURN_BYTES = 256 * 1024
 
@@ -97,12 +100,17 @@ class Connection:
         while True:
             self._wake.wait()
             self._wake.clear()
+            began = time.monotonic()
             try:
-                while data := shell.core(shell.node.session_bytes, session, time.monotonic()):
+                while data := shell.core(shell.node.session_bytes, session, began):
                     self.busy = True
                     sock.sendall(data)
                     self.busy = False
                     shell.room.set()
+                    ended = time.monotonic()
+                    if len(data) <= MEASURED_BYTES:
+                        shell.node.note_send(ended - began)
+                    began = ended
                 if self._ending:
                     sock.shutdown(socket.SHUT_WR)
                     sleep(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from chatter.core.node import Node
 from chatter.core.peers import Peer
+from chatter.core.timing import LEAST_SAMPLES, LEAST_SENDS
 from chatter.ids import NetID
 from chatter.testing.member import Member
 from chatter.wire.idtable import sort_netids
@@ -41,6 +42,7 @@ def acquaint(members: Sequence[Member], now: float, *, origins: Iterable[Member]
                 mutual = other.segment == member.segment and bool(member.channels)
                 segment = lowest[other.segment] if other.channels else other.netid
                 _introduce(member.node, other, segment, now, mutual=mutual)
+        _measure(member, members, now)
 
 
 def _introduce(node: Node, other: Member, segment: NetID, now: float, *, mutual: bool) -> None:
@@ -54,3 +56,18 @@ def _introduce(node: Node, other: Member, segment: NetID, now: float, *, mutual:
     node._context.peers.add(peer)
     if mutual:
         node._contacts.prove(other.netid, life, 0)
+
+
+def _measure(member: Member, members: Sequence[Member], now: float) -> None:
+    """What a minute of beacons and broadcasts tells of the ways to the others, and of sending."""
+    network = member.network
+    if network.send_s is None:
+        return
+    timing = member.node._context.timing
+    for _ in range(LEAST_SENDS):
+        timing.sent(network.send_s * member.send_misjudged)
+    for other in members:
+        round_trip_s = network.round_trip_s(member.netid, other.netid)
+        if other is not member and round_trip_s is not None:
+            for _ in range(LEAST_SAMPLES):
+                timing.answered(other.netid, round_trip_s, now)

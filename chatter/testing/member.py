@@ -117,10 +117,13 @@ class Member:
         """What it was told while it watched the cluster, in order."""
         self.troubles: list[str] = []
         """What it would have warned its operator of."""
+        self.send_misjudged = 1.0
+        """It takes a send to cost so many times what it does. Zero, and its trees are stars;
+        infinity, and it halves."""
         self.undispatched = 0
         """Broadcasts that nobody here has a handler for, or whose payload is damaged."""
         self._host = host
-        self._network = network
+        self.network = network
         self._clock: Clock = network.clock
         self._rng: random.Random = network.rng
         self._unix_ms = unix_ms
@@ -187,7 +190,7 @@ class Member:
             buffer=STOCK_BUFFER_BYTES,
         )
         self.running = True
-        self._network.attach(
+        self.network.attach(
             self.netid,
             self,
             segment=self.segment,
@@ -215,7 +218,7 @@ class Member:
         if not self.running:
             return
         self.running = False
-        self._network.detach(self.netid, silently=silently)
+        self.network.detach(self.netid, silently=silently)
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._wakes_at = None, float("inf")
@@ -234,19 +237,19 @@ class Member:
         Its sockets stay open: its system takes connections and what comes, as far as there is room.
         """
         assert self.running, f"{self.name} does not run"
-        self._network.freezer.freeze(self.netid)
+        self.network.freezer.freeze(self.netid)
 
     def thaw(self) -> None:
         """Let a stopped process go on."""
-        self._network.freezer.thaw(self.netid)
+        self.network.freezer.thaw(self.netid)
 
     @property
     def frozen(self) -> bool:
         """Whether its process is stopped."""
-        return self._network.freezer.frozen(self.netid)
+        return self.network.freezer.frozen(self.netid)
 
     def _keeps(self, call: Callable[[], Any]) -> bool:
-        return self._network.freezer.keeps(self.netid, call)
+        return self.network.freezer.keeps(self.netid, call)
 
     def _finish(self, deadline: float, *, told: bool) -> None:
         if not self.running or self._keeps(lambda: self._finish(deadline, told=told)):
@@ -415,7 +418,7 @@ class Member:
         self._pumping = False
         if not self.running:
             return
-        node, network = self.node, self._network
+        node, network = self.node, self.network
         node.flush(self._clock.now)
         self._take_effects()
         while self._ready_channels:
@@ -426,7 +429,8 @@ class Member:
         while (datagram := node.udp_frame()) is not None:
             network.send_datagram(self.netid, *datagram)
         while self._ready_sessions:
-            session, _ = self._ready_sessions.popitem()
+            session = next(iter(self._ready_sessions))  # as the real writers wake up
+            del self._ready_sessions[session]
             self._write(session)
         self._carry_out()
 
@@ -437,9 +441,14 @@ class Member:
         now = self._clock.now
         while stream.open and stream.room and (data := self.node.session_bytes(session, now)):
             stream.write(data)
+            self._note_send()
         if session in self._closing and stream.room:
             stream.finish()
             self._clock.after(CLOSE_GRACE_S, lambda: self._close(session))
+
+    def _note_send(self) -> None:
+        if self.network.send_s is not None:
+            self.node.note_send(self.network.send_s * self.send_misjudged)
 
     # Connections
 
@@ -455,7 +464,7 @@ class Member:
                 node.connect_failed(netid, self._clock.now)
                 self._carry_out()
 
-        self._network.streams.connect(
+        self.network.streams.connect(
             self.netid, netid, self, self.config.connect_timeout_s, connected, failed
         )
 

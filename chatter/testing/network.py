@@ -78,10 +78,14 @@ class Network:
         """What the interface of each host sends, one packet after the other: those of a multicast
         once, whoever hears it. A piece of a stream arrives when its last bit does. None: packets
         take no time to leave. What stays within a host does not pass its interface."""
+        self.send_s: float | None = None
+        """What it costs a process to send a datagram, or a piece of a stream: it sends one after
+        the other. None: nothing, and no node measures it."""
         self.streams = Streams(self)
         self.freezer = Freezer(self.counts)
         """The processes that are stopped."""
         self._interface_free_at: dict[str, float] = {}
+        self._process_free_at: dict[NetID, float] = {}
         self._attached: dict[NetID, Attachment] = {}
         self._hosts: dict[str, str] = {}
         self._dark: set[str] = set()
@@ -161,7 +165,7 @@ class Network:
         if self._leaves(path, data, self._unicast_limit(source, target)):
             receiver = self._attached.get(target)
             local = self.same_host(source, target)
-            leaving_s = 0.0 if local else self.leaving_s(source, len(data) + IP_UDP_BYTES)
+            leaving_s = self.leaving_s(source, len(data) + IP_UDP_BYTES, within_host=local)
             for delay in self.fate(path):
                 if receiver is not None:
                     delay += leaving_s
@@ -175,14 +179,17 @@ class Network:
         if not self._leaves(Path(MULTICAST, source, membership.group), data, limit):
             return
         on_lo = membership.loopback
-        leaving_s = 0.0 if on_lo else self.leaving_s(source, len(data) + IP_UDP_BYTES)
+        sending_s = self.leaving_s(source, 0, within_host=True)
+        leaving_s = sending_s
+        if not on_lo:
+            leaving_s = self._passing_s(place.host, sending_s, len(data) + IP_UDP_BYTES)
         arrivals: dict[float, list[tuple[Attachment, int | None]]] = {}
         for receiver, index in self._audience(place, membership):
             if receiver is place:  # the kernel loops it back, faults or not
                 arrivals.setdefault(0.0, []).append((receiver, index))
                 continue
             for delay in self.fate(Path(MULTICAST, source, receiver.netid)):
-                delay += 0.0 if receiver.host == place.host else leaving_s
+                delay += sending_s if receiver.host == place.host else leaving_s
                 arrivals.setdefault(delay, []).append((receiver, index))
         for delay, receivers in arrivals.items():
             self._deliver_after(delay, receivers, data, membership.loopback)
@@ -216,22 +223,40 @@ class Network:
             self.counts[f"{path.kind}_lost"] += 1
         return delays
 
-    def leaving_s(self, source: NetID, size: int) -> float:
-        """How long from now until the last bit of so many bytes has left the source's host."""
-        if self.bits_per_s is None:
-            return 0.0
+    def leaving_s(self, source: NetID, size: int, *, within_host: bool) -> float:
+        """How long from now until the last bit of so many bytes has left the source's process, and
+        if they do not stay within its host, that."""
+        sending_s = 0.0
+        if self.send_s is not None:
+            begins = max(self.clock.now, self._process_free_at.get(source, 0.0))
+            ends = self._process_free_at[source] = begins + self.send_s
+            sending_s = ends - self.clock.now
+        if within_host:
+            return sending_s
         place = self._attached.get(source)
-        host = source.ip if place is None else place.host
-        begins = max(self.clock.now, self._interface_free_at.get(host, 0.0))
-        ends = self._interface_free_at[host] = begins + size * 8 / self.bits_per_s
-        return ends - self.clock.now
+        return self._passing_s(source.ip if place is None else place.host, sending_s, size)
 
     def same_host(self, source: NetID, target: NetID) -> bool:
         """Whether both are known to be on one machine."""
         here, there = self._attached.get(source), self._attached.get(target)
         return here is not None and there is not None and here.host == there.host
 
+    def round_trip_s(self, here: NetID, there: NetID) -> float | None:
+        """How long until an answer is back, if the network is idle; None if a packet is lost."""
+        ways = [self.fate(Path(UDP, *way)) for way in ((here, there), (there, here))]
+        if not all(ways):
+            return None
+        return sum(min(way) + (self.send_s or 0.0) for way in ways)
+
     # Details
+
+    def _passing_s(self, host: str, after_s: float, size: int) -> float:
+        """How long until so many bytes that come to a host's interface in a while have left it."""
+        if self.bits_per_s is None:
+            return after_s
+        begins = max(self.clock.now + after_s, self._interface_free_at.get(host, 0.0))
+        ends = self._interface_free_at[host] = begins + size * 8 / self.bits_per_s
+        return ends - self.clock.now
 
     def _unicast_limit(self, source: NetID, target: NetID) -> int:
         local = self.same_host(source, target)

@@ -263,9 +263,9 @@ class Streams:
 
     def leaving_s(self, source: NetID, target: NetID, size: int) -> float:
         """How long until the last bit of so many bytes has left the source's host."""
-        if self._network.same_host(source, target):
-            return 0.0
-        return self._network.leaving_s(source, size + packets_of(size) * _IP_TCP_BYTES)
+        local = self._network.same_host(source, target)
+        size += packets_of(size) * _IP_TCP_BYTES
+        return self._network.leaving_s(source, size, within_host=local)
 
     def piece(self, available: int) -> int:
         """How much of what is there the next read yields."""

@@ -448,3 +448,36 @@ def test_a_hello_says_from_which_number_on_our_broadcasts_are_meant() -> None:
     assert contacts.own_hello(netid(2), life=life(99)).since == 12  # a life that is new to us
     context.young = True
     assert contacts.own_hello(netid(3)).since == 0
+
+
+# How far away they are
+
+
+def test_each_echo_of_our_question_tells_a_round_trip(desk: Desk) -> None:
+    """As long as the echo took, not what waited for it or was asked by others."""
+    remote = Remote(2)
+    desk.hears(remote.multicast(Leave()), now=5.0)
+    ((_, _, question),) = desk.asked()
+    desk.hears(remote.unicast(desk.context.identity.life, echo_of(question, remote)), None, 5.08)
+    desk.asked()
+    for at, took_s in ((20.0, 0.04), (30.0, 0.06)):
+        assert desk.contacts.challenge(remote.netid, remote.life, at)
+        ((_, _, question),) = desk.asked()
+        desk.contacts.answer(remote.netid, remote.life, echo_of(question, remote), at + took_s)
+
+    assert desk.context.timing.one_way_s(remote.netid) == pytest.approx(0.02)
+
+
+def test_an_echo_of_something_else_tells_none(desk: Desk) -> None:
+    """Nobody can seem nearer than it is."""
+    remote = Remote(2)
+    for at in (10.0, 20.0, 30.0, 40.0):
+        assert desk.contacts.challenge(remote.netid, remote.life, at)
+        ((_, _, question),) = desk.asked()
+        guessed = question._replace(challenge=bytes(CHALLENGE_BYTES))
+        desk.contacts.answer(remote.netid, remote.life, echo_of(guessed, remote), at)
+        desk.contacts.answer(remote.netid, remote.life, question_of(remote), at)
+        desk.contacts.answer(remote.netid, remote.life, echo_of(question, remote), at + 0.5)
+        desk.asked()
+
+    assert desk.context.timing.one_way_s(remote.netid) == pytest.approx(0.25)

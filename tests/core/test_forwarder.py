@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from chatter.core.effects import MulticastReady, SessionReady
-from chatter.core.forwarder import DOUBTFUL_S, MAX_TRIES, SILENT_DOUBTFUL_S
+from chatter.core.forwarder import DOUBTFUL_S, MAX_TRIES, RANKED_FOR_S, SILENT_DOUBTFUL_S
 from chatter.core.handover import Handover
 from chatter.core.links import LEAST_PATIENCE_S, MAX_OUTBOX_BYTES
 from chatter.core.receipts import Tally
+from chatter.core.timing import LEAST_SAMPLES, LEAST_SENDS
+from chatter.ids import NetID
 from chatter.wire.frame import MAX_ROUTING_BYTES
 from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.records import Ack, Chunk
@@ -400,3 +402,55 @@ def test_what_is_done_frees_what_was_kept_for_it() -> None:
         desk.duties.done(handover, 0.1)
 
     assert len(desk.duties) == 0
+
+
+# With what was measured
+
+
+def far_away(desk: ForwardingBench, *, one_way_s: float = 0.05, send_s: float = 0.0001) -> None:
+    """It knows what a send costs, and how far each target is away."""
+    timing = desk.context.timing
+    for _ in range(LEAST_SENDS):
+        timing.sent(send_s)
+    for target in desk.targets():
+        for _ in range(LEAST_SAMPLES):
+            timing.answered(target, 2 * one_way_s, 0.0)
+
+
+def test_a_small_gossip_goes_to_each_of_those_far_away_and_a_large_one_by_halves() -> None:
+    """To send that to each takes longer than it is under way."""
+    desk = ForwardingBench(deaf=32)
+    far_away(desk, one_way_s=0.005)
+
+    desk.forwarder.forward(make_gossip(hop=0, number=1, payload=b"x"), desk.targets(), 0.0)
+    assert len(desk.branches()) == 32
+    payload = bytes(30_000)
+    desk.forwarder.forward(make_gossip(hop=0, number=2, payload=payload), desk.targets(), 0.0)
+    assert len(desk.branches()) == 6
+
+
+def test_who_has_much_to_pass_on_makes_fewer_branches() -> None:
+    desk = ForwardingBench(deaf=32)
+    far_away(desk)
+    desk.forwarder.forward(make_gossip(hop=0, number=1), desk.targets(), 10.0)
+    assert len(desk.branches()) == 32
+
+    for number in range(2, 500):
+        desk.forwarder.forward(make_gossip(hop=0, number=number), desk.targets(), 10.1)
+    desk.branches()
+    desk.forwarder.forward(make_gossip(hop=0, number=500), desk.targets(), 10.5)
+
+    assert len(desk.branches()) == 6
+
+
+def test_the_ways_stay_the_same_for_as_long_as_connections_do_and_then_go_round() -> None:
+    desk = ForwardingBench(deaf=64)
+    far_away(desk, one_way_s=0.0001)
+
+    def heads(now: float) -> set[NetID]:
+        desk.forwarder.forward(make_gossip(hop=0, number=1), desk.targets(), now)
+        return {head for head, gossips in desk.branches().items() if gossips[0].distribution}
+
+    first = heads(100.0)
+    assert heads(100.0 + RANKED_FOR_S - 1) == first
+    assert heads(100.0 + RANKED_FOR_S + 1) != first

@@ -6,6 +6,7 @@ import pytest
 
 from chatter.core.effects import Deliver, Disconnect, MulticastReady, PeerEvent
 from chatter.core.handlers import codec_handler
+from chatter.core.timing import LEAST_SENDS
 from chatter.ids import NetID, epoch_of
 from chatter.wire import seal
 from chatter.wire.gossip import MAX_HOPS, Gossip
@@ -373,3 +374,54 @@ def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
     batch = channel.outbox.take(1400, 1 << 30)
     assert batch is not None
     assert [one.hop for one in batch.records if isinstance(one, Gossip)] == [MAX_HOPS]
+
+
+# What it measures for the planner
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+def test_the_hellos_of_a_connection_tell_both_sides_a_round_trip(pieces: int) -> None:
+    """Also if they come in pieces; from our hello to the answer, on either side."""
+    client, server = Desk(1), Desk(2)
+    for began in (10.0, 20.0, 30.0):
+        near, far = client.node.open_session(netid(2), began), server.node.open_session(None, began)
+        ways = [(client, near, server, far), (server, far, client, near)]
+        now = began
+        for one, session, other, their in [*ways, ways[0]]:
+            data = one.node.session_bytes(session, now)
+            step = -(-len(data) // pieces)
+            now += 0.04
+            for start in range(0, len(data), step):
+                at = now - 0.01 * (start + step < len(data))
+                assert other.node.session_received(their, data[start : start + step], False, at)
+        assert near.proven
+        assert far.proven
+
+    for desk, other in ((client, server), (server, client)):
+        one_way_s = desk.node._context.timing.one_way_s(other.node.local)
+        assert one_way_s == pytest.approx(0.04)
+
+
+def asked(desk: Desk, now: float) -> list[NetID]:
+    """Whom it asks for an echo in a tick."""
+    desk.node.tick(now)
+    found = []
+    while (waiting := desk.node._context.udp.take()) is not None:
+        netid, _, records = waiting
+        if any(isinstance(one, Hello) and one.challenge for one in records):
+            found.append(netid)
+    return found
+
+
+def test_those_whom_branches_have_to_reach_are_asked_how_far_they_are() -> None:
+    desk = Desk(failure_timeout_s=60)
+    listener, deaf = Remote(2), Remote(3)
+    for remote in (listener, deaf):
+        desk.meet(remote)
+    desk.hears(listener.multicast(SeenIds(((0, (US,)),), complete=True)), now=0.1)
+
+    assert asked(desk, 1.0) == []  # it does not know what a send costs
+    for _ in range(LEAST_SENDS):
+        desk.node.note_send(0.0001)
+
+    assert [asked(desk, now) for now in (2.0, 2.1, 12.0)] == [[deaf.netid], [], [deaf.netid]]

@@ -6,6 +6,7 @@ import pytest
 
 from chatter.core.effects import BroadcastPassed, BroadcastSettled, NodeFigures
 from chatter.core.peers import Peer
+from chatter.core.timing import LEAST_SAMPLES
 from chatter.core.watched import Watched
 from chatter.core.watcher import ASKED_PER_S, CLOCK_FOR_S, INTEREST_S, STEP_S, Watcher, thin_for
 from chatter.ids import BroadcastID
@@ -234,3 +235,13 @@ def test_the_more_is_broadcast_the_thinner_it_is_traced() -> None:
         sent += 1000
     assert stand.asked[1][1].thin == 0
     assert stand.asked[-1][1].thin in (7, 8)
+
+
+def test_an_answer_tells_how_far_its_node_is_away() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    for second in range(LEAST_SAMPLES):
+        stand.run(float(second), 1.0)
+        stand.answer(peer, stand.watcher._asked[peer.netid].asked_at + 0.03)
+
+    assert stand.context.timing.one_way_s(peer.netid) == pytest.approx(0.015)

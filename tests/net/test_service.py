@@ -78,6 +78,23 @@ def test_without_multicast_the_tree_reaches_everybody_once() -> None:
             assert max(message.hops for message in one.messages) <= 4
 
 
+def test_small_frames_on_connections_tell_what_a_send_costs() -> None:
+    with cluster(2, multicast=False) as nodes:
+        first = nodes[0].chatter
+        assert first._runtime is not None
+        timing = first._runtime.node._context.timing
+        wait_until(lambda: len(first.peers()) == 1, "the other one")
+
+        def another_was_sent() -> bool:
+            first.broadcast("n", None)
+            return timing.knows_sends
+
+        wait_until(another_was_sent, "enough sends")
+        cost_s = timing.send_s(0)
+        assert cost_s is not None
+        assert 0 < cost_s < 1
+
+
 def test_those_named_and_nobody_else() -> None:
     with cluster(4) as nodes:
         origin, *others = nodes

@@ -82,7 +82,7 @@ def test_a_transformed_body_travels_on() -> None:
 def test_a_handler_that_is_too_slow_to_transform_is_passed_by() -> None:
     _, arrived = transforming(1.5, lambda body: body + 1)
 
-    assert arrived == {"1:0", "2:0", "3:0", "4:0"}
+    assert {one.partition(":")[2] for one in arrived} == {"0"}
 
 
 def test_none_leaves_the_body_as_it_is() -> None:

@@ -214,3 +214,46 @@ def test_a_link_rate_holds_up_what_follows() -> None:
     arrived = [round(at - WITHIN_SEGMENT_S, 9) for at, *_ in b.datagrams]
     assert arrived == [0.0001, 0.0001, 0.0002]  # each host has an interface of its own
     assert [round(at - WITHIN_SEGMENT_S, 9) for at, *_ in c.datagrams] == [0.0002]
+
+
+def test_a_process_sends_one_after_the_other_if_a_send_costs_something() -> None:
+    network = make_network()
+    network.send_s = 0.001
+    a, b = (End(network, address(number)) for number in (1, 2))
+    neighbour = End(network, address(3), host="10.0.0.1")
+
+    for _ in range(3):
+        network.send_datagram(a.netid, b.netid, b"x")
+    network.send_datagram(neighbour.netid, b.netid, b"y")
+    network.clock.run_until(1.0)
+
+    arrivals = [(round(at, 6), text) for at, text, _, _ in b.datagrams]
+    assert arrivals == [(0.0011, b"x"), (0.0011, b"y"), (0.0021, b"x"), (0.0031, b"x")]
+
+
+def test_sending_comes_before_the_interface() -> None:
+    network = make_network()
+    network.send_s = 0.001
+    network.bits_per_s = 8 * 1000
+    a, b = (End(network, address(number)) for number in (1, 2))
+
+    for _ in range(2):
+        network.send_datagram(a.netid, b.netid, bytes(10 - IP_UDP_BYTES % 10))
+    network.clock.run_until(1.0)
+
+    size = 10 - IP_UDP_BYTES % 10 + IP_UDP_BYTES
+    first = 0.001 + size / 1000 + WITHIN_SEGMENT_S
+    assert [at for at, *_ in b.datagrams] == pytest.approx([first, first + size / 1000])
+
+
+def test_a_round_trip_is_both_ways_with_what_it_costs_to_send() -> None:
+    network = make_network()
+    network.send_s = 0.001
+    a, b = (End(network, address(number), segment=str(number)) for number in (1, 2))
+    network.add(Delay(0.02, sources=[b.netid]))
+
+    round_trip_s = network.round_trip_s(a.netid, b.netid)
+
+    assert round_trip_s == pytest.approx(2 * BETWEEN_SEGMENTS_S + 0.02 + 0.002)
+    network.add(Lose(1.0))
+    assert network.round_trip_s(a.netid, b.netid) is None
