@@ -24,46 +24,33 @@ class Verdict(Enum):
 class SeqnoWindow:
     """The seqnos of one epoch that were taken."""
 
-    __slots__ = ("_bits", "_floor", "_forced", "_top")
+    __slots__ = ("_bits", "_forced", "floor", "top")
 
     def __init__(self) -> None:
-        self._floor = 0  # everything up to here is settled
+        self.floor = 0
+        """Everything up to here is settled."""
         self._forced = 0  # ... of which up to here only because the window had to move on
-        self._top = 0
-        self._bits: bytearray | None = None  # allocated at the first gap
-
-    @property
-    def top(self) -> int:
+        self.top = 0
         """The highest seqno that was taken."""
-        return self._top
+        self._bits: bytearray | None = None  # allocated at the first gap
 
     def take(self, seqno: int) -> Verdict:
         """Take a seqno if it is new."""
-        if seqno == self._floor + 1 and self._top <= self._floor:  # in order: the usual case
-            self._floor = self._top = seqno
+        if seqno == self.floor + 1 and self.top <= self.floor:  # in order: the usual case
+            self.floor = self.top = seqno
             return Verdict.NEW
         verdict = self.look(seqno)
         if verdict is Verdict.NEW:
-            if seqno > self._floor + WINDOW:
+            if seqno > self.floor + WINDOW:
                 self._move_floor(seqno - WINDOW)
             self._set(seqno)
         return verdict
 
-    def take_run(self, first: int, last: int) -> bool:
-        """Take all seqnos from one to another, if nothing is missing before or among them.
-
-        It is the usual case, and costs what a single seqno does. False: nothing was taken.
-        """
-        if first != self._floor + 1 or self._top > self._floor:
-            return False
-        self._floor = self._top = last
-        return True
-
     def look(self, seqno: int) -> Verdict:
         """What ``take`` would say; changes nothing."""
-        if seqno <= self._floor:
+        if seqno <= self.floor:
             return Verdict.TOO_LATE if seqno <= self._forced else Verdict.DUPLICATE
-        if seqno <= self._top and self._has(seqno):
+        if seqno <= self.top and self._has(seqno):
             return Verdict.DUPLICATE
         return Verdict.NEW
 
@@ -75,14 +62,14 @@ class SeqnoWindow:
         if self._bits is None:
             self._bits = bytearray(WINDOW // 8)
         self._bits[seqno % WINDOW >> 3] |= 1 << (seqno & 7)
-        self._top = max(self._top, seqno)
+        self.top = max(self.top, seqno)
         self._settle()
 
     def _settle(self) -> None:
-        while self._floor < self._top and self._has(self._floor + 1):
-            self._floor += 1
-            self._clear(self._floor)
-        if self._floor >= self._top:
+        while self.floor < self.top and self._has(self.floor + 1):
+            self.floor += 1
+            self._clear(self.floor)
+        if self.floor >= self.top:
             self._bits = None
 
     def _clear(self, seqno: int) -> None:
@@ -91,10 +78,10 @@ class SeqnoWindow:
 
     def _move_floor(self, floor: int) -> None:
         """Give up on what lies at or below ``floor``; it is rare, and costs at most one window."""
-        if floor >= self._top:
+        if floor >= self.top:
             self._bits = None
         else:
-            for seqno in range(self._floor + 1, floor + 1):
+            for seqno in range(self.floor + 1, floor + 1):
                 self._clear(seqno)
-        self._floor = self._forced = floor
-        self._top = max(self._top, floor)
+        self.floor = self._forced = floor
+        self.top = max(self.top, floor)

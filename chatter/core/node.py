@@ -482,7 +482,7 @@ class Node:
                 self._warn_of_clash(self.local)
         for one in accepted:
             self._receive_accepted(one, now)
-        if self._context.udp:
+        if self._context.udp.waiting:
             self._context.effects.append(UdpReady())
 
     def multicast_frame(self, channel: int, now: float) -> bytes | None:

@@ -27,11 +27,11 @@ class Numbers:
     __slots__ = (
         "_base",
         "_early",
-        "_firsts",
         "_lasts",
         "_named",
         "_told",
         "_unfinished",
+        "firsts",
         "known",
         "lost",
         "top",
@@ -48,14 +48,15 @@ class Numbers:
         self._told = False
         self._named = 0  # the highest name, while nothing is known
         self._early: set[int] = set()
-        self._firsts: list[int] = []  # the missing ranges, ascending and apart
+        self.firsts: list[int] = []
+        """Where the ranges that are missing begin, ascending and apart."""
         self._lasts: list[int] = []
         self._unfinished: list[int] = []
 
     @property
     def floor(self) -> int:
         """All at or below it came, were given up, or are not ours."""
-        return self._firsts[0] - 1 if self._firsts else self.top
+        return self.firsts[0] - 1 if self.firsts else self.top
 
     @property
     def last_missing(self) -> int:
@@ -71,7 +72,7 @@ class Numbers:
         """A number came. False if it was settled before: it came already, or was given up."""
         if number == self.top + 1 and self.known:
             self.top = number
-            if self._firsts:
+            if self.firsts:
                 self._keep_to_window()
             return True
         if not self.known:
@@ -86,18 +87,6 @@ class Numbers:
                 self._early.add(number)
             return True
         return self._settle(number)
-
-    def note_run(self, first: int, last: int) -> bool:
-        """All numbers from one to another came, if they follow the highest that is known.
-
-        It is the usual case, and costs what a single number does. False: nothing was noted.
-        """
-        if first != self.top + 1 or not self.known:
-            return False
-        self.top = last
-        if self._firsts:
-            self._keep_to_window()
-        return True
 
     def name(self, number: int) -> bool:
         """Somebody says that a number exists. False if that was known."""
@@ -138,8 +127,8 @@ class Numbers:
         """
         found: Ranges = []
         start = bisect_right(self._lasts, above)
-        for position in range(start, len(self._firsts)):
-            first, last = max(self._firsts[position], above + 1), self._lasts[position]
+        for position in range(start, len(self.firsts)):
+            first, last = max(self.firsts[position], above + 1), self._lasts[position]
             if upto is not None:
                 last = min(last, upto)
             if first > last or len(found) >= limit:
@@ -150,7 +139,7 @@ class Numbers:
     def is_missing(self, above: int, upto: int) -> bool:
         """Whether any number above the one and up to the other is missing, in progress or not."""
         position = bisect_right(self._lasts, above)
-        return position < len(self._firsts) and self._firsts[position] <= upto
+        return position < len(self.firsts) and self.firsts[position] <= upto
 
     def give_up(self, upto: int, *, unfinished: bool = False) -> Ranges:
         """Count what is missing up to a number as settled.
@@ -166,7 +155,7 @@ class Numbers:
         if not kept:
             return given_up
         for number in reversed(kept):
-            self._firsts.insert(0, number)
+            self.firsts.insert(0, number)
             self._lasts.insert(0, number)
         self._unfinished = sorted({*self._unfinished, *kept})
         return _without(given_up, kept)
@@ -190,7 +179,7 @@ class Numbers:
         if self._lasts and self._lasts[-1] == self.top:
             self._lasts[-1] = number
         else:
-            self._firsts.append(self.top + 1)
+            self.firsts.append(self.top + 1)
             self._lasts.append(number)
         self.top = number
         self._keep_to_window()
@@ -198,24 +187,24 @@ class Numbers:
     def _fill_back(self, since: int) -> None:
         early = sorted(one for one in self._early if one > since)
         ranges = _without([(since + 1, self._base)], early)
-        self._firsts[:0] = [first for first, _ in ranges]
+        self.firsts[:0] = [first for first, _ in ranges]
         self._lasts[:0] = [last for _, last in ranges]
         self._base = since
 
     def _settle(self, number: int) -> bool:
-        position = bisect_right(self._firsts, number) - 1
+        position = bisect_right(self.firsts, number) - 1
         if position < 0 or self._lasts[position] < number:
             return False
-        first, last = self._firsts[position], self._lasts[position]
+        first, last = self.firsts[position], self._lasts[position]
         if first == last:
-            del self._firsts[position], self._lasts[position]
+            del self.firsts[position], self._lasts[position]
         elif number == first:
-            self._firsts[position] = number + 1
+            self.firsts[position] = number + 1
         elif number == last:
             self._lasts[position] = number - 1
         else:
             self._lasts[position] = number - 1
-            self._firsts.insert(position + 1, number + 1)
+            self.firsts.insert(position + 1, number + 1)
             self._lasts.insert(position + 1, last)
         if number in self._unfinished:
             self._unfinished.remove(number)
@@ -224,17 +213,17 @@ class Numbers:
     def _drop(self, upto: int) -> Ranges:
         """Take out what is missing up to a number."""
         position = bisect_right(self._lasts, upto)
-        dropped = list(zip(self._firsts[:position], self._lasts[:position], strict=True))
-        del self._firsts[:position], self._lasts[:position]
-        if self._firsts and self._firsts[0] <= upto:
-            dropped.append((self._firsts[0], upto))
-            self._firsts[0] = upto + 1
+        dropped = list(zip(self.firsts[:position], self._lasts[:position], strict=True))
+        del self.firsts[:position], self._lasts[:position]
+        if self.firsts and self.firsts[0] <= upto:
+            dropped.append((self.firsts[0], upto))
+            self.firsts[0] = upto + 1
         del self._unfinished[: bisect_right(self._unfinished, upto)]
         return dropped
 
     def _keep_to_window(self) -> None:
         # Who numbers faster than that has outrun the duplicate window too, which takes no more.
-        if self._firsts and self._firsts[0] <= self.top - WINDOW:
+        if self.firsts and self.firsts[0] <= self.top - WINDOW:
             self.lost += self._drop(self.top - WINDOW)
 
     def _without_unfinished(self, first: int, last: int) -> Ranges:

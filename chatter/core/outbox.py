@@ -233,18 +233,18 @@ class UdpQueue:
     """Unicast datagrams that wait to be sealed and sent, each to one life of a node."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[NetID, bytes, list[Record]]] = deque()
+        self.waiting: deque[tuple[NetID, bytes, list[Record]]] = deque()
 
     def put(self, netid: NetID, life: bytes, records: list[Record]) -> bool:
         """Queue one datagram; False if there is no room."""
-        if len(self._waiting) >= MAX_UDP_FRAMES:
+        if len(self.waiting) >= MAX_UDP_FRAMES:
             return False
-        self._waiting.append((netid, life, records))
+        self.waiting.append((netid, life, records))
         return True
 
     def take(self) -> tuple[NetID, bytes, list[Record]] | None:
         """The next datagram's receiver, its life, and the records; None if none waits."""
-        return self._waiting.popleft() if self._waiting else None
+        return self.waiting.popleft() if self.waiting else None
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return bool(self.waiting)

@@ -59,6 +59,8 @@ from chatter.wire.records import (
 
 Parent = tuple[Session, int]
 
+_make = tuple.__new__
+
 
 class Receiver:
     """Acts on records, in the order in which they came.
@@ -226,18 +228,36 @@ class Receiver:
     ) -> None:
         counts = self._context.counts
         counts["gossip_received"] += 1
-        if gossip.id.origin == self._context.local:
+        origin, epoch, seqno = gossip.id
+        if origin == self._context.local:
             counts["gossip_own"] += 1
             self._done(parent, gossip, now)
             return
-        life = self._origins.open(gossip.id.origin, gossip.id.epoch)
-        verdict = life.window.take(gossip.id.seqno)
-        if verdict is not Verdict.NEW:
-            counts["too_late" if verdict is Verdict.TOO_LATE else "duplicates"] += 1
-            taken = self._origins.accepted(gossip.id)
-            self._pass_on(gossip, sender, parent, serve, now, taken=taken)
-            return
-        self._take(life, gossip, sender, via, now, serve, parent)
+        life = self._origins.open(origin, epoch)
+        number = gossip.number
+        wanted = number > 0 and life.takes_next(seqno, number, 1, sender, now)
+        if not wanted:
+            verdict = life.window.take(seqno)
+            if verdict is not Verdict.NEW:
+                counts["too_late" if verdict is Verdict.TOO_LATE else "duplicates"] += 1
+                taken = self._origins.accepted(gossip.id)
+                self._pass_on(gossip, sender, parent, serve, now, taken=taken)
+                return
+            wanted = not number or self._repair.received(life, number, sender, now)
+            if not wanted:
+                self._origins.note_too_late(gossip.id)
+        self._store.add(gossip._replace(distribution=()) if gossip.distribution else gossip, now)
+        held = False
+        if serve and wanted:
+            handler = self._handlers.get(gossip.tag)
+            held = handler is not None and handler.transforms
+        if held:
+            self._hold(gossip, serve, parent, now)
+        elif parent is not None or serve or gossip.confirm_ms or not number:
+            # One that was given up is passed on, and not dispatched: no receipt shall say it was.
+            self._pass_on(gossip, sender, parent, serve, now, taken=wanted)
+        if wanted:
+            self._dispatch(life, _make(Deliver, (gossip, sender, via, held)), 1, now)
 
     def _receive_burst(
         self, burst: Burst, sender: NetID, session: Session | None, now: float
@@ -248,7 +268,7 @@ class Receiver:
         if serve and handler is not None and handler.transforms:
             # Each travels on by itself, when its handler had it. For that we answer from now on.
             for gossip in burst.gossips():
-                self._receive_one(gossip, sender, None, serve, _via(session), now)
+                self._receive_one(gossip, sender, None, serve, "tcp", now)  # who else asks us to
             self._done(parent, burst, now)
             return
         counts["gossip_received"] += burst.many
@@ -257,18 +277,22 @@ class Receiver:
             self._done(parent, burst, now)
             return
         life = self._origins.open(burst.id.origin, burst.id.epoch)
-        fresh = self._fresh(life, burst)
-        wanted = [part for one in fresh for part in self._wanted(life, one, sender, now)]
+        first, many = burst.id.seqno, burst.many
+        alone = burst._replace(distribution=()) if burst.distribution else burst
+        wanted: list[Broadcasts] = [alone]
+        if life.takes_next(first, burst.number, many, sender, now):
+            self._store.add_burst(alone, now)
+        else:
+            fresh = self._fresh(life, alone)
+            wanted = [part for one in fresh for part in self._wanted(life, one, sender, now)]
         self._pass_on(burst, sender, parent, serve, now)
-        via = _via(session)
+        via = "multicast" if session is None else "tcp"
         for part in wanted:
-            self._dispatch(life, Deliver(part, sender, via, False), now)
+            self._dispatch(life, Deliver(part, sender, via, False), part.many, now)
 
     def _fresh(self, life: OriginLife, burst: Burst) -> list[Broadcasts]:
-        """What of a burst was not here yet; taken, and kept."""
+        """What of a burst was not here yet."""
         seqno = burst.id.seqno
-        if life.window.take_run(seqno, seqno + burst.many - 1):
-            return [burst]
         counts = self._context.counts
         new: list[bool] = []
         for one in range(seqno, seqno + burst.many):
@@ -281,57 +305,25 @@ class Receiver:
     def _wanted(
         self, life: OriginLife, fresh: Broadcasts, sender: NetID, now: float
     ) -> list[Broadcasts]:
-        """What of this is to be dispatched: not what was given up already."""
-        kept = fresh._replace(distribution=()) if fresh.distribution else fresh
-        if isinstance(kept, Burst):
-            self._store.add_burst(kept, now)
+        """What of this is to be dispatched, not what was given up already; all of it is kept."""
+        if isinstance(fresh, Burst):
+            self._store.add_burst(fresh, now)
         else:
-            self._store.add(kept, now)
-        first, last = fresh.number, fresh.last_number
-        if self._repair.received_run(life, first, last, sender, now):
-            return [kept]
+            self._store.add(fresh, now)
         wanted = [
-            self._repair.received(life, number, sender, now) for number in range(first, last + 1)
+            self._repair.received(life, number, sender, now)
+            for number in range(fresh.number, fresh.last_number + 1)
         ]
         origin, epoch, seqno = fresh.id
         for position, one in enumerate(wanted):
             if not one:
                 self._origins.note_too_late(BroadcastID(origin, epoch, seqno + position))
-        return _where(kept, wanted)
+        return _where(fresh, wanted)
 
-    def _take(
-        self,
-        life: OriginLife,
-        gossip: Gossip,
-        sender: NetID,
-        via: str,
-        now: float,
-        serve: tuple[NetID, ...] = (),
-        parent: Parent | None = None,
-    ) -> None:
-        """The first copy of a broadcast is here."""
-        self._store.add(gossip._replace(distribution=()) if gossip.distribution else gossip, now)
-        wanted = True
-        if gossip.number:
-            wanted = self._repair.received(life, gossip.number, sender, now)
-            if not wanted:
-                self._origins.note_too_late(gossip.id)
-        held = False
-        if serve and wanted:
-            handler = self._handlers.get(gossip.tag)
-            held = handler is not None and handler.transforms
-        if held:
-            self._hold(gossip, serve, parent, now)
-        elif parent is not None or serve or gossip.confirm_ms or not gossip.number:
-            # One that was given up is passed on, and not dispatched: no receipt shall say it was.
-            self._pass_on(gossip, sender, parent, serve, now, taken=wanted)
-        if wanted:
-            self._dispatch(life, Deliver(gossip, sender, via, held), now)
-
-    def _dispatch(self, life: OriginLife, deliver: Deliver, now: float) -> None:
+    def _dispatch(self, life: OriginLife, deliver: Deliver, many: int, now: float) -> None:
         gossip = deliver.gossip
         effects = self._context.effects
-        self._context.tags.count(gossip.tag, gossip.many)
+        self._context.tags.count(gossip.tag, many)
         if self._watched.active:
             self._watched.delivered(deliver, now)
         handler = self._handlers.dispatcher(gossip.tag)
@@ -509,7 +501,7 @@ class Receiver:
             confirmed = gossip.confirm_ms > 0
             self._probes.took(arriving.took, gossip.id, confirmed=confirmed, now=now)
         if wanted:
-            self._dispatch(life, Deliver(gossip, sender, arriving.via, bool(held)), now)
+            self._dispatch(life, Deliver(gossip, sender, arriving.via, bool(held)), 1, now)
 
     # Learn
 
@@ -586,10 +578,6 @@ class Receiver:
                 # It speaks of a channel of its own: it is held up, and asks how far it may go.
                 self._flow.asked(peer, channel, limit, now)
         self._channels.granted(peer, credit)
-
-
-def _via(session: Session | None) -> str:
-    return "multicast" if session is None else "tcp"
 
 
 def _where(broadcasts: Broadcasts, yes: Sequence[bool]) -> list[Broadcasts]:

@@ -97,21 +97,6 @@ class Repair:
             self._lose(life, [])
         return new
 
-    def received_run(
-        self, life: OriginLife, first: int, last: int, sender: NetID, now: float
-    ) -> bool:
-        """First copies of all numbers from one to another came, if they are those that come next.
-
-        False: nothing was noted, and each has to be given to ``received``.
-        """
-        if not life.numbers.note_run(first, last):
-            return False
-        life.source = sender
-        life.moved(now)
-        if life.numbers.lost:
-            self._lose(life, [])
-        return True
-
     def named(self, origin: NetID, epoch: int, number: int, by: NetID, now: float) -> None:
         """A peer says that this number of an origin exists."""
         if origin == self._context.local:
@@ -149,9 +134,12 @@ class Repair:
         own = self._own
         if own is None or own.epoch != epoch:
             own = self._own = self._origins.open(self._context.local, epoch)
-        if not own.numbers.note_run(first, last):
+        numbers = own.numbers
+        if first == numbers.top + 1 and numbers.known:
+            numbers.top = last  # of our own none is missing
+        else:
             for number in range(first, last + 1):
-                own.numbers.note(number)
+                numbers.note(number)
         own.moved(now)
 
     def wanted(self, sender: NetID, record: WantNumbers, now: float) -> None:

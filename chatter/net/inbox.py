@@ -104,7 +104,8 @@ class Inbox:
         """The numbers that were, and are still to be told."""
         self.bytes = 0
         self._slow_s = slow_s
-        self._queue: deque[Deliver] = deque()
+        self.queue: deque[Deliver] = deque()
+        """What waits, oldest first; ``take`` takes it out."""
         self._messages = 0
         self._above_since = math.inf
 
@@ -112,7 +113,7 @@ class Inbox:
         return self._messages
 
     def __bool__(self) -> bool:
-        return bool(self._queue)
+        return bool(self.queue)
 
     def put(self, delivery: Deliver) -> bool:
         """Take messages, or drop them: whether they were taken."""
@@ -121,7 +122,7 @@ class Inbox:
         if (
             self.behind
             or self._messages >= HARD_MESSAGES
-            or (self._queue and self.bytes + size > HARD_BYTES)
+            or (self.queue and self.bytes + size > HARD_BYTES)
         ):
             if not self.behind:
                 self._fall_behind()
@@ -129,7 +130,7 @@ class Inbox:
                 origin, epoch, _ = gossip.id
                 self.dropped.add(origin, epoch, gossip.number, gossip.last_number)
             return False
-        self._queue.append(delivery)
+        self.queue.append(delivery)
         self._messages += gossip.many
         self.bytes += size
         if self._messages > SOFT_MESSAGES or self.bytes > SOFT_BYTES:
@@ -138,7 +139,7 @@ class Inbox:
 
     def take(self) -> Deliver:
         """The oldest. Raises IndexError if there is none."""
-        delivery = self._queue.popleft()
+        delivery = self.queue.popleft()
         self._messages -= delivery.gossip.many
         self.bytes -= len(delivery.gossip.payload)
         if self.full or self.behind:
@@ -155,7 +156,7 @@ class Inbox:
 
     def clear(self) -> None:
         """Forget what waits."""
-        self._queue.clear()
+        self.queue.clear()
         self._messages = self.bytes = 0
 
     def _fill(self) -> None:
@@ -168,7 +169,7 @@ class Inbox:
 
     def _bytes_at_most(self, limit: int) -> bool:
         # A single message may be larger than all of this: its handler is not slow for that.
-        return self.bytes <= limit or len(self._queue) <= 1
+        return self.bytes <= limit or len(self.queue) <= 1
 
     def _fall_behind(self) -> None:
         self.full, self.behind = False, True

@@ -7,6 +7,8 @@ import time
 
 from gevent import sleep
 from gevent.event import Event
+from gevent.hub import get_hub
+from gevent.socket import wait
 
 from chatter.ids import NetID
 from chatter.net.explain import explain_multicast_error
@@ -20,6 +22,8 @@ DRAIN = 32
 # The largest there is; a shorter buffer would cut a frame, which then counts as damaged.
 DATAGRAM_BYTES = 65536
 
+WRITABLE = 2  # of libev's and libuv's events
+
 
 class MulticastPort:
     """The sockets of one of our channels."""
@@ -32,7 +36,11 @@ class MulticastPort:
         self._group = group
         self._interface = interface
         self._pair = pair
+        self._target = (group.ip, group.port)
+        self._unsent: bytes | None = None
+        """A sealed frame that the system had no room for."""
         self._wake = Event()
+        pair.send.setblocking(False)  # send_now is called where nothing may wait
         self._warned: set[int | None] = set()
 
     @property
@@ -40,8 +48,28 @@ class MulticastPort:
         """Both sockets, for those who have to close them."""
         return self._pair.receive, self._pair.send
 
-    def wake(self) -> None:
-        """There is something to send."""
+    def send_now(self) -> None:
+        """Send what there is, as far as the system takes it at once. Never waits.
+
+        A greenlet that is woken for it runs some 20 us later, and each multicast would wait so long
+        for nothing. What this leaves is that greenlet's.
+        """
+        node, room = self._shell.node, self._shell.room
+        sock, target = self._pair.send, self._target
+        for _ in range(DRAIN):
+            if self._unsent is None:
+                self._unsent = node.multicast_frame(self._index, time.monotonic())
+                if self._unsent is None:
+                    if not room.is_set():
+                        room.set()
+                    return
+            try:
+                sock.sendto(self._unsent, target)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                self._warn(error)
+            self._unsent = None
         self._wake.set()
 
     def receive(self) -> None:
@@ -70,27 +98,20 @@ class MulticastPort:
             shell.handlers_keep_up.wait()
 
     def send(self) -> None:
-        """Speak to the group until the node stops."""
+        """Send what ``send_now`` left, until the node stops."""
         shell = self._shell
-        sock, target = self._pair.send, (self._group.ip, self._group.port)
-        sent = 0
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            while True:
-                frame = shell.core(shell.node.multicast_frame, self._index, time.monotonic())
-                if frame is None:
-                    break
-                try:
-                    sock.sendto(frame, target)
-                except OSError as error:
-                    if not shell.running:
-                        return
-                    self._warn(error)
-                sent += 1
-                if sent % DRAIN == 0:
-                    sleep(0)
-            shell.room.set()
+        writable = get_hub().loop.io(self._pair.send.fileno(), WRITABLE)
+        try:
+            while shell.running:
+                self._wake.wait()
+                self._wake.clear()
+                if self._unsent is None:
+                    sleep(0)  # there is more than is sent in a row
+                else:
+                    wait(writable)
+                shell.core(self.send_now)
+        finally:
+            writable.close()
 
     def _warn(self, error: OSError) -> None:
         """Once for each kind of error: what does not get through is repaired over TCP."""

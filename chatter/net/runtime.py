@@ -29,6 +29,7 @@ from chatter.core.effects import (
     Connect,
     Deliver,
     Disconnect,
+    Effect,
     FlushSoon,
     Gap,
     MulticastReady,
@@ -275,38 +276,44 @@ class Runtime:
     def carry_out(self) -> None:
         """Do what the core asked for since the last call. Never waits."""
         node = self.node
-        for effect in node.take_effects():
-            if isinstance(effect, Deliver):
-                self._dispatch.deliver(effect)
-            elif isinstance(effect, MulticastReady):
-                self._ports[effect.channel].wake()
-            elif isinstance(effect, FlushSoon):
-                # When whoever broadcasts lets go of the hub, before any greenlet has its turn.
-                self._loop.run_callback(self._flush_gathered)
-            elif isinstance(effect, SessionReady):
-                connection = self.connections.get(effect.session)
-                if connection is not None:
-                    connection.wake()
-            elif isinstance(effect, UdpReady):
-                self._unicast.wake()
-            elif isinstance(effect, Connect):
-                self.spawn(run_peer, self, effect.netid)
-            elif isinstance(effect, Disconnect):
-                connection = self.connections.get(effect.session)
-                if connection is not None:
-                    connection.end()
-            elif isinstance(
-                effect, (PeerEvent, Gap, NodeFigures, BroadcastPassed, BroadcastSettled)
-            ):
-                self._tell(effect)
-            elif isinstance(effect, Settled):
-                receipt = self.receipts.pop(effect.id, None)
-                if receipt is not None:
-                    receipt.settle(effect.outcome)
-            elif isinstance(effect, Trouble):
-                self._report(effect)
+        while effects := node.take_effects():
+            speaking: dict[MulticastPort, None] = {}
+            for effect in effects:
+                if isinstance(effect, Deliver):
+                    self._dispatch.deliver(effect)
+                elif isinstance(effect, MulticastReady):
+                    speaking[self._ports[effect.channel]] = None
+                else:
+                    self._carry_out_rare(effect)
+            for port in speaking:  # after the others, as more may have come together by then
+                port.send_now()
         if node.due < self._alarm_at:
             self._alarm.set()
+
+    def _carry_out_rare(self, effect: Effect) -> None:
+        if isinstance(effect, FlushSoon):
+            # When whoever broadcasts lets go of the hub, before any greenlet has its turn.
+            self._loop.run_callback(self._flush_gathered)
+        elif isinstance(effect, SessionReady):
+            connection = self.connections.get(effect.session)
+            if connection is not None:
+                connection.wake()
+        elif isinstance(effect, UdpReady):
+            self._unicast.wake()
+        elif isinstance(effect, Connect):
+            self.spawn(run_peer, self, effect.netid)
+        elif isinstance(effect, Disconnect):
+            connection = self.connections.get(effect.session)
+            if connection is not None:
+                connection.end()
+        elif isinstance(effect, (PeerEvent, Gap, NodeFigures, BroadcastPassed, BroadcastSettled)):
+            self._tell(effect)
+        elif isinstance(effect, Settled):
+            receipt = self.receipts.pop(effect.id, None)
+            if receipt is not None:
+                receipt.settle(effect.outcome)
+        elif isinstance(effect, Trouble):
+            self._report(effect)
 
     # Details
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from gevent import Greenlet, Timeout, sleep
@@ -12,17 +12,19 @@ from gevent.event import Event
 
 from chatter.core.effects import Deliver, Gap
 from chatter.core.handlers import (
+    BUILT_IN,
+    TABLE_BYTES,
     Message,
     MessageHandler,
+    body_decoder,
     decode_message,
     encode_message,
-    named_codec,
 )
 from chatter.ids import BroadcastID
 from chatter.net.inbox import Inbox
 from chatter.net.reading import BurstReading
 from chatter.wire.burst import Burst
-from chatter.wire.gossip import Gossip
+from chatter.wire.gossip import NO_NETIDS, Gossip
 
 # Messages in a row before other greenlets get a turn, so that the sockets are emptied meanwhile.
 BATCH = 64
@@ -30,6 +32,8 @@ BATCH = 64
 # What cannot be decoded or fails its handler may come ten thousand times a second, and must not
 # fill the log: a traceback of each kind a second shows what is wrong, and how often it was.
 COMPLAINT_INTERVAL_S = 1.0
+
+_make = tuple.__new__
 
 # While a handler is behind: how often it is told which numbers were dropped, so that ranges grow.
 TELL_INTERVAL_S = 1.0
@@ -79,6 +83,7 @@ class HandlerWorker:
         self._done = 0
         self._reading: BurstReading | None = None
         self._left: Iterator[Any] | None = None
+        self._decoders: dict[str, Callable[[bytes], Any] | None] = {}
         self._complaints: dict[str, _Complaint] = {}
         self._told_at = float("-inf")
         self._ended = False
@@ -170,8 +175,9 @@ class HandlerWorker:
         while not self._ended:
             self._wake.wait()
             self._wake.clear()
-            self._read_on()  # of a burst in which a GreenletExit of the handler's own came
-            while inbox:
+            if self._reading is not None or self._left is not None:
+                self._read_on()  # a GreenletExit of the handler's own came in the middle of a burst
+            while inbox.queue:
                 delivery = inbox.take()
                 if inbox.full is not self._pressed:
                     self._press()
@@ -185,7 +191,9 @@ class HandlerWorker:
                     self._read_on()
                 else:
                     self._handle(delivery, gossip)
-                    self._take_turns(1)
+                    self._done += 1
+                    if self._done >= BATCH:
+                        self._take_turns(0)
 
     def _take_turns(self, done: int) -> None:
         self._done += done
@@ -234,14 +242,26 @@ class HandlerWorker:
 
     def _handle(self, delivery: Deliver, gossip: Gossip) -> None:
         new_payload: bytes | None = None
+        payload = gossip.payload
         try:
-            body = decode_message(self._handler, gossip.codec, gossip.payload)
+            if payload[:TABLE_BYTES] == NO_NETIDS:
+                decode = self._decoder(gossip.codec)
+                body = payload[TABLE_BYTES:] if decode is None else decode(payload[TABLE_BYTES:])
+            else:
+                body = decode_message(self._handler, gossip.codec, payload)
         except (Exception, Timeout):
             self._note_undecodable(gossip.tag)
         else:
             new_payload = self._dispatch(delivery, gossip, body)
         if delivery.held:
             self._owner.transformed(gossip.id, new_payload)
+
+    def _decoder(self, codec: str) -> Callable[[bytes], Any] | None:
+        try:
+            return self._decoders[codec]
+        except KeyError:
+            decode = self._decoders[codec] = body_decoder(self._handler, codec)
+            return decode
 
     def _complain(self, what: str, tag: str) -> None:
         """Log the exception that is being handled, unless one was logged just now."""
@@ -278,6 +298,7 @@ class HandlerWorker:
 def message_of(gossip: Gossip, delivery: Deliver, body: object) -> Message:
     """What a handler is told about a delivery."""
     _, sender, via, _ = delivery
-    origin, epoch, seqno = gossip.id
-    codec = named_codec(gossip.codec)
-    return Message(gossip.tag, body, codec, origin, epoch, seqno, sender, via, gossip.hop)
+    (origin, epoch, seqno), tag, codec, _, _, hop, *_ = gossip
+    if codec not in BUILT_IN:
+        codec = "own"
+    return _make(Message, (tag, body, codec, origin, epoch, seqno, sender, via, hop))

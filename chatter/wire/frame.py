@@ -25,7 +25,7 @@ from chatter.wire.cursor import Cursor
 from chatter.wire.fields import netid_at
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import decode_table, encode_table, table_of_few
-from chatter.wire.records import CARRIERS, TYPE_BYTES, Record, decode_record
+from chatter.wire.records import CARRIERS, GOSSIP, TYPE_BYTES, Record, decode_record
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from chatter.wire.varint import decode_varint, encode_varint
 
@@ -152,20 +152,26 @@ def decode_body(body: bytes, known: Start | None = None) -> Body:
     unknown = named = 0
     end = len(data)
     while pos < end:
-        number, pos = decode_varint(data, pos)
+        number, pos = data[pos], pos + 1
+        if number > 127:
+            number, pos = decode_varint(data, pos - 1)
         length, pos = decode_varint(data, pos)
         stop = pos + length
         if stop > end:
             raise Truncated(f"a record of {length} bytes, of which {end - pos} are there")
-        record = decode_record(number, data[pos:stop], table)
-        pos = stop
-        if record is None:
-            unknown += 1
-            continue
+        record: Record | None
+        if number == GOSSIP:  # as most are
+            record = Gossip.from_bytes(data[pos:stop], table)
+            named += 1 + len(record.distribution)
+        else:
+            record = decode_record(number, data[pos:stop], table)
+            if record is None:
+                unknown += 1
+                pos = stop
+                continue
+            named += len(record.netids())
         records.append(record)
-        named += (
-            1 + len(record.distribution) if isinstance(record, Gossip) else len(record.netids())
-        )
+        pos = stop
         if named > MAX_NAMED_NETIDS:
             raise TooLarge(f"records that name more than {MAX_NAMED_NETIDS} NetIDs together")
     return _make(Body, (sender, records, unknown, start))

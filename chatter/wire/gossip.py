@@ -197,86 +197,82 @@ class Gossip(NamedTuple):
             FrameError: whatever is wrong with the bytes.
         """
         try:
-            return cls._decode(data, table)
+            flags, index, pos = data[0], data[1], 10
+            if index > 127:
+                index, pos = decode_varint(data, 1)
+                pos += 8
+            codec = flags >> _CODEC_SHIFT & 3
+            if codec >= len(CODECS):
+                raise FrameError("a gossip with flags of another version")
+            origin = netid_at(table, index)
+            epoch = int.from_bytes(data[pos - 8 : pos], "big")
+            seqno = data[pos]
+            pos += 1
+            if seqno > 127:
+                seqno, pos = decode_varint(data, pos - 1)
+            number = revision = sized = confirm_ms = after = 0
+            if flags & _TO_EVERYONE:
+                number = data[pos]
+                pos += 1
+                if number > 127:
+                    number, pos = decode_varint(data, pos - 1)
+                elif not number:
+                    raise FrameError(_NEEDLESS)
+            if flags & _RARE:
+                rest = Cursor(data, pos)
+                revision = _present(rest) if flags & _REVISED else 0
+                sized = _present(rest, MAX_SIZE_BITS + 2) if flags & _LARGE else 0
+                confirm_ms = _present(rest, MS_BITS) if flags & _CONFIRMED else 0
+                after = _present(rest) if flags & _AFTER else 0
+                if sized == 1:
+                    raise FrameError("a large gossip of nothing")
+                if sized >> 1 > 1 << MAX_SIZE_BITS:
+                    raise TooLarge("a gossip of a payload beyond any that can be")
+                if number and after:
+                    raise FrameError("a gossip with a number that comes after another")
+                pos = rest.position
+            hop = data[pos]  # of more than a byte there is none
+            pos += 1
+            if not seqno or not 0 < hop <= MAX_HOPS:
+                raise FrameError("a gossip with an impossible seqno or hop")
+            distribution: tuple[NetID, ...] = ()
+            if data[pos]:
+                rest = Cursor(data, pos)
+                distribution = decode_indices(rest, table)
+                pos = rest.position
+            else:  # nobody is asked to serve others: usual
+                pos += 1
+            size = data[pos]
+            pos += 1
+            if size > 127:
+                size, pos = decode_varint(data, pos - 1)
+            name = data[pos : pos + size]
+            if len(name) != size or not 0 < size <= MAX_TAG_BYTES:
+                raise FrameError("a gossip with an empty, cut or too long tag")
+            pos += size
+            if sized and pos < len(data):
+                raise FrameError("a large gossip with a payload")
+            # Past __new__, which takes three times as long: every field is there, in its order.
+            return _make(
+                cls,
+                (
+                    _make(BroadcastID, (origin, epoch, seqno)),
+                    decode_tag(name),
+                    CODECS[codec],
+                    data[pos:],
+                    number,
+                    hop,
+                    distribution,
+                    revision,
+                    not flags & _PLAIN,
+                    confirm_ms,
+                    after,
+                    sized >> 1,
+                    bool(sized & 1),
+                ),
+            )
         except IndexError:
             raise Truncated("a gossip that ends too early") from None
-
-    @classmethod
-    def _decode(cls, data: bytes, table: Sequence[NetID]) -> Gossip:
-        flags, index, pos = data[0], data[1], 10
-        if index > 127:
-            index, pos = decode_varint(data, 1)
-            pos += 8
-        codec = flags >> _CODEC_SHIFT & 3
-        if codec >= len(CODECS):
-            raise FrameError("a gossip with flags of another version")
-        origin = netid_at(table, index)
-        epoch = int.from_bytes(data[pos - 8 : pos], "big")
-        seqno = data[pos]
-        pos += 1
-        if seqno > 127:
-            seqno, pos = decode_varint(data, pos - 1)
-        number = revision = sized = confirm_ms = after = 0
-        if flags & _TO_EVERYONE:
-            number = data[pos]
-            pos += 1
-            if number > 127:
-                number, pos = decode_varint(data, pos - 1)
-            elif not number:
-                raise FrameError(_NEEDLESS)
-        if flags & _RARE:
-            rest = Cursor(data, pos)
-            revision = _present(rest) if flags & _REVISED else 0
-            sized = _present(rest, MAX_SIZE_BITS + 2) if flags & _LARGE else 0
-            confirm_ms = _present(rest, MS_BITS) if flags & _CONFIRMED else 0
-            after = _present(rest) if flags & _AFTER else 0
-            if sized == 1:
-                raise FrameError("a large gossip of nothing")
-            if sized >> 1 > 1 << MAX_SIZE_BITS:
-                raise TooLarge("a gossip of a payload beyond any that can be")
-            if number and after:
-                raise FrameError("a gossip with a number that comes after another")
-            pos = rest.position
-        hop = data[pos]  # of more than a byte there is none
-        pos += 1
-        if not seqno or not 0 < hop <= MAX_HOPS:
-            raise FrameError("a gossip with an impossible seqno or hop")
-        distribution: tuple[NetID, ...] = ()
-        if data[pos]:
-            rest = Cursor(data, pos)
-            distribution = decode_indices(rest, table)
-            pos = rest.position
-        else:  # nobody is asked to serve others: usual
-            pos += 1
-        size = data[pos]
-        pos += 1
-        if size > 127:
-            size, pos = decode_varint(data, pos - 1)
-        name = data[pos : pos + size]
-        if len(name) != size or not 0 < size <= MAX_TAG_BYTES:
-            raise FrameError("a gossip with an empty, cut or too long tag")
-        pos += size
-        if sized and pos < len(data):
-            raise FrameError("a large gossip with a payload")
-        # Made past __new__, which takes three times as long: every field is there, in its order.
-        return _make(
-            cls,
-            (
-                _make(BroadcastID, (origin, epoch, seqno)),
-                decode_tag(name),
-                CODECS[codec],
-                data[pos:],
-                number,
-                hop,
-                distribution,
-                revision,
-                not flags & _PLAIN,
-                confirm_ms,
-                after,
-                sized >> 1,
-                bool(sized & 1),
-            ),
-        )
 
     def size_bound(self) -> int:
         """An upper bound of what the record adds to a frame.

@@ -42,6 +42,7 @@ __all__ = [
     "CARRIERS",
     "CHALLENGE_BYTES",
     "CHUNK_BOUND",
+    "GOSSIP",
     "LAST_EPOCH_TO_FOLLOW",
     "MAX_CLOCK_US",
     "MAX_THIN",
@@ -131,7 +132,7 @@ _TYPES: tuple[type[Record], ...] = (
     Burst,
 )
 _NUMBER_OF = {kind: number for number, kind in enumerate(_TYPES, 1)}
-_GOSSIP = _NUMBER_OF[Gossip]
+GOSSIP = _NUMBER_OF[Gossip]
 _DECODER_OF: dict[int, Callable[[Cursor, Sequence[NetID]], Record]] = {
     number: kind.decode for kind, number in _NUMBER_OF.items()
 }
@@ -154,8 +155,6 @@ def decode_record(number: int, data: bytes, table: Sequence[NetID]) -> Record | 
     Raises:
         FrameError: whatever is wrong with the bytes.
     """
-    if number == _GOSSIP:
-        return Gossip.from_bytes(data, table)
     decoder = _DECODER_OF.get(number)
     if decoder is None:
         return None

@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from chatter.core.duplicates import SeqnoWindow, Verdict
+from chatter.core.duplicates import Verdict
 from chatter.core.effects import Deliver
 from chatter.core.exchange import ACK_DELAY_S
 from chatter.core.handlers import codec_handler
-from chatter.core.numbers import Numbers
+from chatter.core.origins import Origins
 from chatter.core.store import ENTRY_BYTES, Store
 from chatter.ids import BroadcastID, epoch_of
 from chatter.wire.burst import Broadcasts, Burst, encode_bodies
@@ -147,32 +147,33 @@ def test_a_handler_that_keeps_the_order_gets_it_whole_or_piece_by_piece() -> Non
 # The parts it rests on
 
 
-def test_a_window_takes_a_run_only_where_nothing_is_missing() -> None:
-    window = SeqnoWindow()
-    assert window.take_run(1, 5)
-    assert [window.look(seqno) for seqno in (1, 5, 6)] == [
+def test_a_life_takes_at_once_only_what_comes_next_in_every_respect() -> None:
+    life = Origins().open(netid(2), 7)
+    assert not life.takes_next(1, 1, 3, netid(3), 1.0)  # nothing is known of its numbers yet
+    life.numbers.tell_since(0)
+    assert life.takes_next(1, 1, 3, netid(3), 1.0)
+    assert (life.window.floor, life.window.top, life.numbers.top) == (3, 3, 3)
+    assert (life.source, life.named_at) == (netid(3), 1.0)
+    assert [life.window.look(seqno) for seqno in (1, 3, 4)] == [
         Verdict.DUPLICATE,
         Verdict.DUPLICATE,
         Verdict.NEW,
     ]
-    assert not window.take_run(5, 6)
-    assert not window.take_run(7, 8)
-    assert window.look(7) is Verdict.NEW
-    window.take(8)
-    assert not window.take_run(6, 7)  # above it something is here
+    before = (life.window.floor, life.numbers.top, life.source)
+    assert not life.takes_next(3, 3, 2, netid(4), 2.0)  # some of it is here
+    assert not life.takes_next(5, 4, 2, netid(4), 2.0)  # a seqno before it is missing
+    assert not life.takes_next(4, 5, 2, netid(4), 2.0)  # a number before it is
+    assert (life.window.floor, life.numbers.top, life.source) == before
+    life.window.take(6)
+    assert not life.takes_next(4, 4, 2, netid(4), 2.0)  # something above it is here
 
 
-def test_numbers_take_a_run_only_where_it_comes_next() -> None:
-    numbers = Numbers()
-    assert not numbers.note_run(1, 3)  # nothing is known yet
-    numbers.tell_since(0)
-    assert numbers.note_run(1, 3)
-    assert not numbers.note_run(3, 5)
-    assert not numbers.note_run(5, 6)
-    numbers.name(9)
-    assert not numbers.note_run(4, 9)
-    assert numbers.note_run(10, 12)
-    assert numbers.missing(9) == [(4, 9)]
+def test_a_life_that_misses_numbers_has_each_looked_at() -> None:
+    life = Origins().open(netid(2), 7)
+    life.numbers.tell_since(0)
+    life.numbers.name(2)
+    assert not life.takes_next(1, 3, 1, netid(3), 1.0)
+    assert life.numbers.missing(9) == [(1, 2)]
 
 
 def spread(found: list[Broadcasts]) -> list[int]:
