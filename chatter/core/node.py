@@ -7,7 +7,7 @@ forward, plan. The shell carries out what ``take_effects`` returns, in order, af
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from chatter.config import Config
 from chatter.core.channels import ChannelSpec, MulticastChannels
@@ -57,6 +57,20 @@ if TYPE_CHECKING:
 
 # Frames in our own name before it is called a clash: some seconds of another node's beacons.
 OUR_NETID_FRAMES = 5
+
+
+# How often is done what may be done a little late.
+SWEEP_S = 0.25
+
+
+class Timed(Protocol):
+    """A part that does something at times."""
+
+    def next_wakeup(self) -> float:
+        """When ``tick`` has something to do."""
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
 
 
 class Node:
@@ -165,6 +179,18 @@ class Node:
             self._watcher,
             self._new_life,
         )
+        self._timed: tuple[Timed, ...] = (
+            self._membership,
+            self._probes,
+            self._receiver,
+            self._repair,
+            self._duties,
+            self._receipts,
+            self._links,
+            self._notices,
+            self._channels,
+        )
+        self._swept_at = float("-inf")
         self._seqno = 0
         self._gathering: Gathering | None = None
 
@@ -272,24 +298,29 @@ class Node:
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._begin(now)
-        if self._context.young and now - self._started_at > NEWCOMER_S:
-            self._context.young = False
-        self._membership.tick(now)
-        self._probes.tick(now)
-        self._store.expire(now)
-        self._receiver.tick(now)
-        self._repair.tick(now)
-        self._forwarder.silent(now)
-        self._duties.tick(now)
-        self._receipts.tick(now)
-        self._links.tick(now)
-        self._notices.tick(now)
-        self._channels.tick(now)
-        self._watched.tick(now)
-        self._watcher.tick(now)
-        self._measure(now)
+        if now - self._swept_at >= SWEEP_S:
+            self._swept_at = now
+            self._sweep(now)
+        # Mostly a single part has something to do, and the others need not even be looked into.
+        if self._links.next_wakeup() <= now:
+            self._forwarder.silent(now)
+        for part in self._timed:
+            if part.next_wakeup() <= now:
+                part.tick(now)
+        if self._watched.wakeup <= now:
+            self._watched.tick(now)
+        if self._watcher.wakeup <= now:
+            self._watcher.tick(now)
         self._pay(now)
         self._flush_udp()
+
+    def _sweep(self, now: float) -> None:
+        """Do what is to be done now and then, and has no time of its own."""
+        if self._context.young and now - self._started_at > NEWCOMER_S:
+            self._context.young = False
+        self._store.expire(now)
+        self._duties.tick(now)
+        self._measure(now)
 
     @property
     def due(self) -> float:
@@ -373,12 +404,15 @@ class Node:
         return broadcast, tuple(targets)
 
     def gather(
-        self, tag: str, codec: str, body: bytes, now: float, *, compress: bool = True
+        self, tag: str, codec: str, body: bytes, now: float, room: int, *, compress: bool = True
     ) -> tuple[BroadcastID, tuple[NetID, ...]]:
         """Send a body that names no NetIDs to every live peer, with others that follow.
 
         For those of up to MAX_GATHERED_BYTES. It goes out with ``flush``, which a FlushSoon effect
         asks for, or with whatever the node does next.
+
+        Args:
+            room: what ``room`` says that the queues take.
 
         Returns:
             As ``broadcast``.
@@ -393,7 +427,7 @@ class Node:
         if not targets:
             context.counts["broadcasts_to_nobody"] += 1
         local = context.local
-        limit = min(self._burst_bytes - head_bound(tag, local), self.room(now))
+        limit = min(self._burst_bytes - head_bound(tag, local), room)
         self._gathering = Gathering(
             BroadcastID(local, context.identity.epoch, self._seqno + 1),
             context.number + 1,

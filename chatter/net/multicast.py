@@ -15,6 +15,7 @@ from chatter.net.explain import explain_multicast_error
 from chatter.net.interfaces import Interface
 from chatter.net.shell import Shell
 from chatter.net.sockets import MulticastPair
+from chatter.wire.seal import sent_by
 
 # Datagrams in a row before other greenlets get a turn.
 DRAIN = 32
@@ -89,6 +90,8 @@ class MulticastPort:
                 continue
             if not shell.running:
                 return
+            if sent_by(data, shell.node.life):
+                continue  # the loop is on for the other processes of this host
             shell.core(shell.node.receive_datagram, data, self._index, loopback, time.monotonic())
             taken += 1
             if taken % DRAIN == 0:

@@ -334,7 +334,7 @@ class Runtime:
         while True:
             now = time.monotonic()
             # Often it is woken only to be told an earlier time, in the middle of a delivery.
-            if self.node.next_wakeup() <= now:
+            if self.node.due <= now:
                 self.core(self.node.tick, now)
                 self.node.next_wakeup()
             self._alarm.clear()

@@ -257,12 +257,18 @@ class Service:
     def _gather(
         self, runtime: Runtime, tag: str, codec: str, body: bytes, compress: bool
     ) -> Receipt:
-        sent = runtime.node.join(tag, codec, body, compress=compress)
+        node = runtime.node
+        sent = node.join(tag, codec, body, compress=compress)
         if sent is None:
-            self._wait_for_room(runtime, len(body))
-            if self._runtime is not runtime:
-                raise Closed("the node was stopped")
-            sent = runtime.node.gather(tag, codec, body, time.monotonic(), compress=compress)
+            now = time.monotonic()
+            room = node.room(now)
+            if room < HEADER_BYTES + len(body):
+                self._wait_for_room(runtime, len(body))
+                if self._runtime is not runtime:
+                    raise Closed("the node was stopped")
+                now = time.monotonic()
+                room = node.room(now)
+            sent = node.gather(tag, codec, body, now, room, compress=compress)
             runtime.carry_out()
         return Receipt(*sent)
 

@@ -291,13 +291,14 @@ class Member:
         if len(payload) > self.config.max_message_bytes + TABLE_BYTES:
             raise MessageTooLarge(f"{len(payload)} bytes encoded")
         needed = HEADER_BYTES + (len(payload) if len(payload) <= MAX_FRAME_BYTES else 0)
-        if self.node.room(self._clock.now) < needed:
+        room = self.node.room(self._clock.now)
+        if room < needed:
             raise QueueFull("the network takes less than is broadcast")
         compress = handler is None or handler.compress
         now = self._clock.now
         gathered = to is None and confirm_s is None and table == NO_NETIDS
         if gathered and len(data) <= MAX_GATHERED_BYTES:
-            sent, targets = self.node.gather(tag, name, data, now, compress=compress)
+            sent, targets = self.node.gather(tag, name, data, now, room, compress=compress)
             self._carry_out()
             return sent, len(targets)
         sent, targets = self.node.broadcast(

@@ -185,6 +185,11 @@ def read_header(frame: bytes) -> Header:
     return tuple.__new__(Header, (frame[1], frame[2 : 2 + LIFE_BYTES], counter))
 
 
+def sent_by(frame: bytes, life: bytes) -> bool:
+    """Whether a frame names this life as its sender, as ours do that come back to us."""
+    return frame[2 : 2 + LIFE_BYTES] == life
+
+
 class Opener:
     """Opens the frames of one sender on one channel."""
 

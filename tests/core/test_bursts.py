@@ -107,8 +107,8 @@ def test_it_is_passed_on_whole_and_answered_once() -> None:
 def test_our_own_that_comes_back_is_done() -> None:
     pair = Pair()
     node = pair.server.node
-    node.gather("tag", "bytes", b"1", 0.0)
-    own, _ = node.gather("tag", "bytes", b"2", 0.0)
+    node.gather("tag", "bytes", b"1", 0.0, 9999)
+    own, _ = node.gather("tag", "bytes", b"2", 0.0, 9999)
     pair.give(make_burst(1, 2)._replace(id=own._replace(seqno=1)))
 
     assert pair.delivered() == []

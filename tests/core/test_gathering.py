@@ -16,7 +16,7 @@ from tests.core.parts import GROUP, US, Remote, netid, waiting_for
 
 
 def gather(desk: Desk, body: bytes, tag: str = "tag", **fields: bool) -> BroadcastID:
-    return desk.node.gather(tag, "bytes", body, 0.0, **fields)[0]
+    return desk.node.gather(tag, "bytes", body, 0.0, desk.node.room(0.0), **fields)[0]
 
 
 def met(*, channels: tuple[ChannelSpec, ...] = ()) -> Desk:
@@ -65,7 +65,7 @@ def test_what_differs_in_more_than_the_body_begins_anew() -> None:
     gather(desk, b"3", "other")
     gather(desk, b"4", "other", compress=False)
     gather(desk, b"5", "other", compress=False)
-    desk.node.gather("other", "json", b"6", 0.0, compress=False)
+    desk.node.gather("other", "json", b"6", 0.0, 9999, compress=False)
     desk.node.flush(0.0)
 
     shape = [(one.tag, one.codec, one.compress, one.number, one.many) for one in sent(desk)]
@@ -79,9 +79,9 @@ def test_what_differs_in_more_than_the_body_begins_anew() -> None:
 
 def test_a_newcomer_gets_what_is_broadcast_after_it_was_met() -> None:
     desk = met()
-    _, before = desk.node.gather("tag", "bytes", b"1", 0.0)
+    _, before = desk.node.gather("tag", "bytes", b"1", 0.0, 9999)
     desk.meet(Remote(3))
-    _, after = desk.node.gather("tag", "bytes", b"2", 0.0)
+    _, after = desk.node.gather("tag", "bytes", b"2", 0.0, 9999)
     desk.node.flush(0.0)
 
     assert before == (netid(2),)
