@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import Any
 
 from gevent import sleep
 from gevent.event import Event
@@ -23,7 +24,11 @@ DRAIN = 32
 # The largest there is; a shorter buffer would cut a frame, which then counts as damaged.
 DATAGRAM_BYTES = 65536
 
-WRITABLE = 2  # of libev's and libuv's events
+# Of libev's and libuv's events.
+READABLE, WRITABLE = 1, 2
+
+# Datagrams that follow each other within so long are read without waiting for each.
+STREAM_S = 0.0002
 
 
 class MulticastPort:
@@ -42,6 +47,7 @@ class MulticastPort:
         """A sealed frame that the system had no room for."""
         self._wake = Event()
         pair.send.setblocking(False)  # send_now is called where nothing may wait
+        pair.receive.setblocking(False)
         self._warned: set[int | None] = set()
 
     @property
@@ -75,13 +81,30 @@ class MulticastPort:
 
     def receive(self) -> None:
         """Hear the group until the node stops."""
+        readable = get_hub().loop.io(self._pair.receive.fileno(), READABLE)
+        try:
+            self._receive(readable)
+        finally:
+            readable.close()
+
+    def _receive(self, readable: Any) -> None:
         shell = self._shell
         sock = self._pair.receive
         loopback = self._interface.loopback
+        keep_up = shell.handlers_keep_up
         taken = 0
+        streaming = False
         while True:
             try:
+                if not streaming:
+                    # A first look into an empty socket, as ``recv`` takes, costs more than this.
+                    began = time.monotonic()
+                    wait(readable)
+                    streaming = time.monotonic() - began < STREAM_S
                 data = sock.recv(DATAGRAM_BYTES)
+            except BlockingIOError:
+                streaming = False
+                continue
             except OSError as error:
                 if not shell.running:
                     return
@@ -98,7 +121,8 @@ class MulticastPort:
                 sleep(0)
             # What comes within our credit is bounded. Not so what piled up in the socket's buffer
             # while this process was stopped, or what is sent by who no longer waits for us.
-            shell.handlers_keep_up.wait()
+            if not keep_up.is_set():
+                keep_up.wait()
 
     def send(self) -> None:
         """Send what ``send_now`` left, until the node stops."""

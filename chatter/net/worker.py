@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from gevent import Greenlet, Timeout, sleep
-from gevent.event import Event
+from gevent.hub import get_hub
 
 from chatter.core.effects import Deliver, Gap
 from chatter.core.handlers import (
@@ -78,7 +78,9 @@ class HandlerWorker:
         self._counts = owner.counts
         self._inbox = Inbox(slow_s)
         self._pressed = False
-        self._wake = Event()
+        self._hub = get_hub()
+        self._parked = False
+        """Whether the greenlet waits for a message."""
         self._dropped = 0
         self._done = 0
         self._reading: BurstReading | None = None
@@ -93,8 +95,8 @@ class HandlerWorker:
         """Queue a message, or drop and count it if the handler is too far behind."""
         if not self._inbox.put(delivery):
             self._drop(delivery)
-        elif not self._wake.is_set():
-            self._wake.set()
+        elif self._parked:
+            self._unpark()
         if self._inbox.full is not self._pressed:
             self._press()
 
@@ -125,8 +127,8 @@ class HandlerWorker:
 
     def revive(self) -> Greenlet[..., Any]:
         """A new greenlet, for one that ended before its time; what waits is kept."""
+        self._parked = False
         self.greenlet = Greenlet(self._run)
-        self._wake.set()
         return self.greenlet
 
     def end(self) -> None:
@@ -136,7 +138,8 @@ class HandlerWorker:
         for _ in self._left or ():  # it may be in the middle of them
             pass
         self._inbox.clear()
-        self._wake.set()
+        if self._parked:
+            self._unpark()
 
     def _press(self) -> None:
         self._pressed = self._inbox.full
@@ -173,8 +176,8 @@ class HandlerWorker:
     def _run(self) -> None:
         inbox = self._inbox
         while not self._ended:
-            self._wake.wait()
-            self._wake.clear()
+            if not inbox.queue and self._reading is None:
+                self._park()
             if self._reading is not None or self._left is not None:
                 self._read_on()  # a GreenletExit of the handler's own came in the middle of a burst
             while inbox.queue:
@@ -194,6 +197,18 @@ class HandlerWorker:
                     self._done += 1
                     if self._done >= BATCH:
                         self._take_turns(0)
+
+    def _park(self) -> None:
+        """Wait for a message. An Event does the same in three times as many steps."""
+        self._parked = True
+        try:
+            self._hub.switch()
+        finally:
+            self._parked = False
+
+    def _unpark(self) -> None:
+        self._parked = False
+        self._hub.loop.run_callback(self.greenlet.switch)
 
     def _take_turns(self, done: int) -> None:
         self._done += done
