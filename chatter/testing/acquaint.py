@@ -16,7 +16,13 @@ from chatter.testing.member import Member
 from chatter.wire.idtable import sort_netids
 
 
-def acquaint(members: Sequence[Member], now: float, *, origins: Iterable[Member] = ()) -> None:
+def acquaint(
+    members: Sequence[Member],
+    now: float,
+    *,
+    origins: Iterable[Member] = (),
+    quiet_s: float = 0.0,
+) -> None:
     """Let running members know each other: each its segment, and the origins everybody.
 
     Who only relays needs no more: whom it is asked to serve it is told, and of whom it knows
@@ -25,6 +31,7 @@ def acquaint(members: Sequence[Member], now: float, *, origins: Iterable[Member]
     Args:
         origins: who shall broadcast to all. None of them: everybody knows everybody, which takes
             about 800 bytes for each pair.
+        quiet_s: for so long nobody says anything by itself, beyond its beacon interval.
     """
     by_segment: dict[str, list[Member]] = {}
     for member in members:
@@ -36,7 +43,7 @@ def acquaint(members: Sequence[Member], now: float, *, origins: Iterable[Member]
     for member in members:
         # Its first words were said long ago, and its next ones come some time in the next interval.
         interval_s = member.config.beacon_interval_s
-        member.node._membership._beacon_at = now + interval_s * member.chance()
+        member.node._membership._beacon_at = now + quiet_s + interval_s * member.chance()
         for other in members if member in know_all else by_segment[member.segment]:
             if other is not member:
                 mutual = other.segment == member.segment and bool(member.channels)

@@ -158,13 +158,16 @@ class Cluster:
         for member in chosen:
             member.start()
 
-    def acquaint(self, *origins: Member | str) -> None:
+    def acquaint(self, *origins: Member | str, quiet_s: float = 0.0) -> None:
         """Let the running members know each other at once, as if they had long met.
 
         Args:
             origins: only these know everybody, the others their own segments. None: everybody does.
+            quiet_s: so much later than usual each says its first words, for who measures what is
+                said about something else.
         """
-        acquaint(self.running, self.clock.now, origins=[self._member(one) for one in origins])
+        chosen = [self._member(one) for one in origins]
+        acquaint(self.running, self.clock.now, origins=chosen, quiet_s=quiet_s)
 
     # What they do
 

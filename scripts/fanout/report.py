@@ -37,17 +37,17 @@ def from_json(text: str) -> list[Row]:
     return [Row(**entry) for entry in entries]
 
 
-def insert(page: str, between: str) -> str:
+def insert(page: str, between: str, begin: str = BEGIN, end: str = END) -> str:
     """The page with this between its markers, instead of what was there.
 
     Raises:
         BenchError: it has not exactly one pair of them.
     """
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise BenchError(f"the page needs one line {BEGIN} and after it one line {END}")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{between}\n{END}{after}"
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise BenchError(f"the page needs one line {begin} and after it one line {end}")
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n\n{between}\n{end}{after}"
 
 
 def read(file: Path) -> str:

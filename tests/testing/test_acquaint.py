@@ -27,3 +27,15 @@ def test_only_origins_need_to_know_everybody() -> None:
 
     assert len(cluster["a1"].live_peers()) == 11
     assert len(cluster["a2"].live_peers()) == 3
+
+
+def test_they_can_be_quiet_at_first() -> None:
+    cluster = Cluster(beacon_interval_s=1.0)
+    cluster.add(5)
+    cluster.start()
+    cluster.acquaint(quiet_s=2.0)
+
+    cluster.run_for(1.9)
+    assert cluster.count("beacons_sent") == 0
+    cluster.run_for(1.2)
+    assert cluster.count("beacons_sent") >= 5

@@ -1,0 +1,1 @@
+"""How a broadcast grows with the number of nodes, on the fake network."""
