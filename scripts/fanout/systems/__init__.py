@@ -76,9 +76,16 @@ CHATTER: Mapping[str, System] = {
 PEERS: Mapping[str, System] = {
     "redis": System(
         "redis",
-        "redis-py under gevent: pipelined PUBLISH, and a pubsub in each subscriber",
+        "redis-py under gevent: `publish` for each message, and a pubsub in each subscriber",
         server="redis-server",
         needs={"redis": "redis"},
+    ),
+    "redis:pipeline": System(
+        "redis",
+        "the same, a hundred PUBLISH in a pipeline where they need not be there at once",
+        server="redis-server",
+        needs={"redis": "redis"},
+        options={"pipeline": True},
     ),
     "socketio": System(
         "socketio",

@@ -15,17 +15,22 @@ _BATCH = 100
 
 
 def publish(task: Task) -> None:
-    """PUBLISH in pipelines; what is to be there soon goes at once."""
-    pipeline = connect(task).pipeline(transaction=False)
+    """PUBLISH in pipelines, where what is to be there soon goes at once, or one by one."""
+    tell("started", meeting={})
+    tell("met")
+    client = connect(task)
+    todo = steps(BytesPayload(task.size).make)
+    if not task.spec.options.get("pipeline"):
+        drive(todo, lambda body: client.publish(_CHANNEL, body))
+        return
+    pipeline = client.pipeline(transaction=False)
 
     def send(body: bytes) -> None:
         pipeline.publish(_CHANNEL, body)
         if len(pipeline) >= _BATCH:
             pipeline.execute()
 
-    tell("started", meeting={})
-    tell("met")
-    drive(steps(BytesPayload(task.size).make), send, pipeline.execute)
+    drive(todo, send, pipeline.execute)
 
 
 def subscribe(task: Task) -> None:
