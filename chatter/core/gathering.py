@@ -24,6 +24,8 @@ MAX_GATHERED_BYTES = min(8 * 1024, MAX_BODY_BYTES)
 # As of a payload that travels whole: the rest of the frame holds a list of some hundred nodes.
 MAX_BURST_BYTES = 48 * 1024
 
+_make = tuple.__new__
+
 
 class Gathering:
     """Broadcasts to everyone, one behind the other, that differ in nothing but their bodies.
@@ -42,12 +44,13 @@ class Gathering:
         "_epoch",
         "_first",
         "_left",
+        "_limit",
         "_number",
         "_origin",
+        "_seqno",
         "_tag",
         "_version",
         "bodies",
-        "bytes",
         "targets",
     )
 
@@ -63,39 +66,42 @@ class Gathering:
         limit: int,
     ) -> None:
         self._first = first
-        self._origin, self._epoch, _ = first
+        self._origin, self._epoch, self._seqno = first
         self._number = number
         self._tag = tag
         self._codec = codec
         self._compress = compress
         self._version = version
-        self._left = limit
+        self._limit = self._left = limit
         self.targets = targets
         self.bodies: list[bytes] = []
-        self.bytes = 0
+
+    @property
+    def size(self) -> int:
         """What they will take in a queue, without what is said of them all."""
+        return self._limit - self._left
 
-    def takes(self, tag: str, codec: str, compress: bool, body: bytes, version: int) -> bool:
-        """Whether a broadcast can be put beside the others."""
-        return (
-            tag == self._tag
-            and len(body) + SIZE_BYTES <= self._left
-            and len(self.bodies) < MAX_BROADCASTS
-            and codec == self._codec
-            and compress is self._compress
-            and version == self._version
-        )
+    def add(
+        self, tag: str, codec: str, body: bytes, compress: bool, version: int
+    ) -> BroadcastID | None:
+        """The id of a broadcast that was put beside the others; None if it cannot be.
 
-    def id_of(self, seqno: int) -> BroadcastID:
-        """The id of one of them."""
-        return tuple.__new__(BroadcastID, (self._origin, self._epoch, seqno))
-
-    def add(self, body: bytes) -> None:
-        """Put a body beside the others."""
-        size = len(body) + SIZE_BYTES
-        self._left -= size
-        self.bytes += size
-        self.bodies.append(body)
+        In a tight loop this is most of what a broadcast costs, so it is one step.
+        """
+        bodies = self.bodies
+        left = self._left - len(body) - SIZE_BYTES
+        if (
+            left < 0
+            or tag != self._tag
+            or codec != self._codec
+            or compress is not self._compress
+            or version != self._version
+            or len(bodies) >= MAX_BROADCASTS
+        ):
+            return None
+        self._left = left
+        bodies.append(body)
+        return _make(BroadcastID, (self._origin, self._epoch, self._seqno + len(bodies) - 1))
 
     def broadcasts(self) -> Broadcasts:
         """What was gathered, as it travels: one alone is a gossip."""

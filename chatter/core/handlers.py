@@ -153,11 +153,26 @@ def _no_netids(body: Any) -> tuple[NetID, ...]:
     return ()
 
 
+class Way(NamedTuple):
+    """How the bodies of a tag become bytes."""
+
+    codec: str
+    encode: Callable[[Any], bytes] | None
+    """None: by the handler, as they may name NetIDs."""
+    compress: bool
+
+
+# Kept at a time; a program that makes up tags without end has each looked up.
+MAX_WAYS = 1024
+
+
 class SerializerDB:
     """The handlers of a node, by tag."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, MessageHandler] = {}
+        self.ways: dict[tuple[str, str | None], Way] = {}
+        """What ``way`` found, until another handler is added."""
 
     def add(self, handler: MessageHandler) -> None:
         """Register a handler.
@@ -168,6 +183,29 @@ class SerializerDB:
         if handler.tag in self._handlers:
             raise ConfigError(f"tag {handler.tag!r} has a handler already; a tag has one")
         self._handlers[handler.tag] = handler
+        self.ways.clear()
+
+    def way(self, tag: str, codec: str | None) -> Way:
+        """How bodies of a tag are encoded, where they name no NetIDs.
+
+        Raises:
+            ConfigError: no such codec.
+        """
+        handler = self._handlers.get(tag)
+        compress = handler is None or handler.compress
+        if codec is not None or handler is None:
+            name = codec or "json"
+            if name not in BUILT_IN:
+                raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
+            way = Way(name, BUILT_IN[name].encode, compress)
+        elif handler.extract_netids is _no_netids:
+            way = Way(handler.codec, BUILT_IN[handler.codec].encode, compress)
+        else:
+            way = Way(handler.codec, None, compress)
+        if len(self.ways) >= MAX_WAYS:
+            self.ways.clear()
+        self.ways[tag, codec] = way
+        return way
 
     def get(self, tag: str) -> MessageHandler | None:
         """The handler of this very tag."""
@@ -204,7 +242,12 @@ def encode_body(
         name = codec or "json"
         return name, NO_NETIDS, BUILT_IN[name].encode(body)
     except Exception as error:
-        raise HandlerError(f"tag {tag!r}: the body cannot be encoded: {error}") from error
+        raise not_encoded(tag, error) from error
+
+
+def not_encoded(tag: str, error: Exception) -> HandlerError:
+    """What to raise for a body that cannot be encoded."""
+    return HandlerError(f"tag {tag!r}: the body cannot be encoded: {error}")
 
 
 def encode_message(

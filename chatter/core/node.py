@@ -253,7 +253,7 @@ class Node:
         """Bytes of broadcasts that our own queues still take: the least of all groups and of the
         peers that are taking something. Who takes nothing is not waited for."""
         rooms = (one.outbox.room() for one in self._channels)
-        gathered = 0 if self._gathering is None else self._gathering.bytes
+        gathered = 0 if self._gathering is None else self._gathering.size
         return min([self._links.room(now), *rooms]) - gathered
 
     def note_handlers(self, full: bool, now: float) -> None:
@@ -417,10 +417,9 @@ class Node:
         Returns:
             As ``broadcast``.
         """
-        if self._gathering is not None:
-            joined = self.join(tag, codec, body, compress=compress)
-            if joined is not None:
-                return joined
+        joined = self.join(tag, codec, body, compress)
+        if joined is not None:
+            return joined
         self._begin(now)
         context = self._context
         targets = context.peers.live_netids()
@@ -439,20 +438,28 @@ class Node:
             max(len(body) + SIZE_BYTES, limit),
         )
         context.effects.append(FlushSoon())
-        return self._join(self._gathering, body)
+        joined = self.join(tag, codec, body, compress)
+        assert joined is not None
+        return joined
 
     def join(
-        self, tag: str, codec: str, body: bytes, *, compress: bool
+        self, tag: str, codec: str, body: bytes, compress: bool
     ) -> tuple[BroadcastID, tuple[NetID, ...]] | None:
         """As ``gather``, if it can join those that are being gathered, and then without effects.
 
         None: it cannot, and nothing changed.
         """
         gathering = self._gathering
-        version = self._context.peers.version
-        if gathering is None or not gathering.takes(tag, codec, compress, body, version):
+        if gathering is None:
             return None
-        return self._join(gathering, body)
+        context = self._context
+        broadcast = gathering.add(tag, codec, body, compress, context.peers.version)
+        if broadcast is None:
+            return None
+        context.number += 1
+        context.counts["broadcasts"] += 1
+        self._seqno += 1
+        return broadcast, gathering.targets
 
     def flush(self, now: float) -> None:
         """Have what was gathered sent."""
@@ -476,14 +483,6 @@ class Node:
         self._now = now
         if self._gathering is not None:
             self.flush(now)
-
-    def _join(self, gathering: Gathering, body: bytes) -> tuple[BroadcastID, tuple[NetID, ...]]:
-        gathering.add(body)
-        context = self._context
-        context.number += 1
-        context.counts["broadcasts"] += 1
-        self._seqno += 1
-        return gathering.id_of(self._seqno), gathering.targets
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""

@@ -29,7 +29,13 @@ from chatter.core.effects import (
     Watching,
 )
 from chatter.core.gathering import MAX_GATHERED_BYTES
-from chatter.core.handlers import TABLE_BYTES, SerializerDB, codec_handler, encode_body
+from chatter.core.handlers import (
+    TABLE_BYTES,
+    SerializerDB,
+    codec_handler,
+    encode_message,
+    not_encoded,
+)
 from chatter.core.membership import Summary
 from chatter.errors import Closed, ConfigError, MessageTooLarge, QueueFull
 from chatter.ids import NetID
@@ -38,7 +44,6 @@ from chatter.net.arguments import check_recipients, check_tag, check_timeout, kn
 from chatter.net.receipt import Receipt
 from chatter.net.runtime import Runtime
 from chatter.version import __version__
-from chatter.wire.gossip import NO_NETIDS
 from chatter.wire.seal import MAX_FRAME_BYTES
 
 # What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
@@ -80,6 +85,7 @@ class Service:
         if config is not None and fields:
             raise ConfigError("give either a Config or its fields, not both")
         self.config = Config(**known_fields(fields)) if config is None else config
+        self._most_gathered = min(MAX_GATHERED_BYTES, self.config.max_message_bytes)
         self.handlers = SerializerDB()
         """The handlers, by tag: ``handlers.add(MessageHandler(...))``."""
         self._logger = logger or logging.getLogger("chatter")
@@ -224,33 +230,39 @@ class Service:
             ConfigError: an argument cannot be used as given. After any of these nothing was sent.
         """
         runtime = self._running()
+        if to is None and not confirm and timeout is None:
+            # Mostly so, and a hundred thousand times a second: as little as can be in between.
+            way = self.handlers.ways.get((tag, codec)) if type(tag) is str else None
+            if way is None:
+                check_tag(tag)
+                way = self.handlers.way(tag, codec)
+            name, encode, compress = way
+            if encode is not None:
+                try:
+                    data = encode(body)
+                except Exception as error:
+                    raise not_encoded(tag, error) from error
+                if len(data) <= self._most_gathered:
+                    if runtime.calls.here():
+                        return self._gather(runtime, tag, name, data, compress)
+                    call = functools.partial(self._gather, runtime, tag, name, data, compress)
+                    return runtime.calls.run(call)  # type: ignore[no-any-return]
         confirm_s = None
         if confirm or timeout is not None:
             confirm_s = check_timeout(confirm, timeout, self.config.confirm_timeout_s)
         check_tag(tag)
         recipients = None if to is None else check_recipients(to)
         handler = self.handlers.get(tag)
-        name, table, data = encode_body(handler, tag, body, codec)
-        size = len(table) - TABLE_BYTES + len(data)
-        if size > self.config.max_message_bytes:
+        name, payload = encode_message(handler, tag, body, codec)
+        if len(payload) - TABLE_BYTES > self.config.max_message_bytes:
             raise MessageTooLarge(
-                f"{size} bytes encoded, {self.config.max_message_bytes} are"
+                f"{len(payload) - TABLE_BYTES} bytes encoded, {self.config.max_message_bytes} are"
                 " allowed: send less, or a reference to where the rest is"
             )
         compress = handler is None or handler.compress
-        if (
-            recipients is None
-            and confirm_s is None
-            and table == NO_NETIDS
-            and len(data) <= MAX_GATHERED_BYTES
-        ):
-            if not runtime.calls.here:
-                call = functools.partial(self._gather, runtime, tag, name, data, compress)
-                return runtime.calls.run(call)  # type: ignore[no-any-return]
-            return self._gather(runtime, tag, name, data, compress)
         return runtime.calls.run(  # type: ignore[no-any-return]
             functools.partial(
-                self._send, runtime, tag, name, table + data, recipients, compress, confirm_s
+                self._send, runtime, tag, name, payload, recipients, compress, confirm_s
             )
         )
 
@@ -258,7 +270,7 @@ class Service:
         self, runtime: Runtime, tag: str, codec: str, body: bytes, compress: bool
     ) -> Receipt:
         node = runtime.node
-        sent = node.join(tag, codec, body, compress=compress)
+        sent = node.join(tag, codec, body, compress)
         if sent is None:
             now = time.monotonic()
             room = node.room(now)

@@ -42,7 +42,6 @@ class HubCalls:
         self._wake.start(self._start_all)
         self._closed = False
 
-    @property
     def here(self) -> bool:
         """Whether the caller is in that thread."""
         return bool(self._identify() == self._thread)
