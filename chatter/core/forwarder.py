@@ -26,6 +26,7 @@ from chatter.ids import NetID
 from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.frame import MAX_ROUTING_BYTES
 from chatter.wire.gossip import MAX_HOPS, Gossip
+from chatter.wire.idtable import encode_indices, encode_table
 
 # A node that could not be reached heads no branch for so long; one that fell silent, for longer,
 # unless it is heard on a connection before.
@@ -218,12 +219,7 @@ class Forwarder:
         duty: Duty | None,
     ) -> None:
         out = self._channels[channel]
-        if gossip.to_everyone:
-            lists: list[tuple[NetID, ...]] = [()]
-        else:
-            room = out.budget - gossip.size_bound()
-            most = max(1, min(room, out.budget // _LIST_SHARE) // _LISTED_NETID_BYTES)
-            lists = [members[start : start + most] for start in range(0, len(members), most)]
+        lists = [()] if gossip.to_everyone else self._lists(gossip, out.budget, members)
         transfer = None
         for listed in lists:
             one = gossip._replace(distribution=listed) if listed else gossip
@@ -241,6 +237,20 @@ class Forwarder:
         # Not behind a queue: the question would come first, and be a false alarm.
         if not gossip.large and out.outbox.bytes <= out.budget:
             self._probes.ask(channel, gossip.id, members, now)
+
+    def _lists(
+        self, gossip: Broadcasts, budget: int, members: tuple[NetID, ...]
+    ) -> list[tuple[NetID, ...]]:
+        """The members in as many lists as are needed for each to fit beside the payload."""
+        room = min(budget - gossip.size_bound(), budget // _LIST_SHARE)
+        most = max(1, room // _LISTED_NETID_BYTES)
+        if len(members) > most:
+            # Neighbours cost a byte or two each, a tenth of what any may: mostly all fit at once.
+            table, index = encode_table((self._context.local, gossip.id.origin, *members))
+            runs = encode_indices([index[netid] for netid in members])
+            if len(table) + len(runs) <= room:
+                return [members]
+        return [members[start : start + most] for start in range(0, len(members), most)]
 
     def _transfer(self, header: Gossip, channel: int) -> Transfer | None:
         transfer = self._bodies.transfer(header)

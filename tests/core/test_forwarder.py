@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 from chatter.core.effects import MulticastReady, SessionReady
 from chatter.core.forwarder import DOUBTFUL_S, MAX_TRIES, RANKED_FOR_S, SILENT_DOUBTFUL_S
 from chatter.core.handover import Handover
@@ -12,7 +14,7 @@ from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.records import Ack, Chunk
 from tests.core.benches import LAN, LOOPBACK, ForwardingBench, reached
 from tests.core.connections import bring_up, fetch
-from tests.core.parts import hand_over, make_gossip, netid
+from tests.core.parts import hand_over, make_gossip, make_peer, netid
 
 
 def test_those_who_hear_us_share_one_multicast_and_the_others_are_branches() -> None:
@@ -36,8 +38,26 @@ def test_a_targeted_multicast_names_those_who_shall_take_it() -> None:
     assert sorted(multicast.distribution) == [netid(3), netid(5)]
 
 
-def test_a_long_list_is_spread_over_several_datagrams() -> None:
+def test_the_list_of_a_subnet_of_neighbours_goes_in_one_piece() -> None:
+    """It costs a byte or two for each, so the payload is sent once."""
     desk = ForwardingBench(hearing=200)
+
+    desk.forwarder.forward(make_gossip(hop=0), desk.targets(), 0.0)
+
+    frame = desk.channels[0].next_frame(0.0)
+    assert frame is not None
+    assert len(frame) <= 1472
+    assert desk.multicasts() == []
+
+
+def test_a_long_list_of_strangers_is_spread_over_several_datagrams() -> None:
+    desk = ForwardingBench()
+    rng = random.Random(1)
+    for _ in range(200):
+        netid_ = NetID(f"10.{rng.randrange(256)}.{rng.randrange(256)}.1", rng.randrange(1, 65536))
+        peer = make_peer(2, hears={0: 0.0}, limits={0: 1 << 40})
+        peer.netid = netid_
+        desk.context.peers.add(peer)
 
     desk.forwarder.forward(make_gossip(hop=0), desk.targets(), 0.0)
 
