@@ -32,13 +32,13 @@ class Options:
 
     Args:
         segments: behind a router; 0 for loopback.
-        source: figures of before, to be shown instead of measuring.
+        sources: figures of before, to be shown instead of measuring.
     """
 
     plan: Plan
     work: Work
     segments: int
-    source: Path | None
+    sources: tuple[Path, ...]
     json: Path | None
     chart: Path | None
     doc: Path | None
@@ -48,14 +48,14 @@ def parse(arguments: list[str] | None) -> Options:
     """The options; ends the program with usage and reason if they make no sense."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    if given.source is not None and given.json is not None:
+    if given.sources and given.json is not None:
         parser.error("--json would write again what --from reads")
     ours = ["chatter" if name == "default" else f"chatter:{name}" for name in given.chatter]
     return Options(
         plan=Plan((*ours, *given.against), given.modes, given.nodes, given.sizes, given.runs),
         work=Work(given.rate, given.seconds, given.codec),
         segments=given.segments,
-        source=given.source,
+        sources=tuple(given.sources),
         json=given.json,
         chart=given.chart,
         doc=given.doc,
@@ -94,13 +94,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--json", Path, None, "also write the figures to this file")
     add("--chart", Path, None, "also draw them: X.png and X.svg")
-    add("--doc", Path, None, "also write the tables into this page, between its markers")
+    add(
+        "--doc",
+        Path,
+        None,
+        "also write the tables into this page, between its markers; with --segments, others",
+    )
     parser.add_argument(
         "--from",
-        dest="source",
+        dest="sources",
         type=Path,
+        action="append",
+        default=[],
         metavar="X",
-        help="measure nothing, take the figures of a file that --json wrote",
+        help="measure nothing, take the figures of a file that --json wrote; may be repeated",
     )
     return parser
 

@@ -9,7 +9,16 @@ from scripts.fanout.errors import BenchError
 from scripts.fanout.figures import Case, Round, Row, figures_of
 from scripts.fanout.places import open_places
 from scripts.fanout.plan import complaints
-from scripts.fanout.report import from_json, insert, read, to_json
+from scripts.fanout.report import (
+    BEGIN,
+    END,
+    SEGMENTS_BEGIN,
+    SEGMENTS_END,
+    from_json,
+    insert,
+    read,
+    to_json,
+)
 from scripts.fanout.run import measure
 from scripts.fanout.screen import Told, progress, show
 from scripts.fanout.systems import SYSTEMS
@@ -24,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows: list[Row] = []
     status = 0
     try:
-        if options.source is not None:
-            rows = from_json(read(options.source))
+        if options.sources:
+            rows = [row for source in options.sources for row in from_json(read(source))]
         else:
             _measure(options, rows)
     except BenchError as error:
@@ -75,7 +84,8 @@ def _report(options: Options, rows: list[Row]) -> None:
     if options.json is not None:
         options.json.write_text(to_json(rows), encoding="utf-8")
     if options.doc is not None:
-        page = insert(read(options.doc), as_markdown(made))
+        begin, end = (SEGMENTS_BEGIN, SEGMENTS_END) if options.segments else (BEGIN, END)
+        page = insert(read(options.doc), as_markdown(made), begin, end)
         options.doc.write_text(page, encoding="utf-8")
     if options.chart is not None:
         from scripts.fanout.chart import draw  # matplotlib takes a second to import

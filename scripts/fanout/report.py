@@ -11,6 +11,8 @@ from scripts.fanout.plan import MODES
 
 BEGIN = "<!-- bench_fanout -->"
 END = "<!-- /bench_fanout -->"
+SEGMENTS_BEGIN = "<!-- bench_fanout --segments -->"
+SEGMENTS_END = "<!-- /bench_fanout --segments -->"
 
 
 def to_json(rows: Sequence[Row]) -> str:

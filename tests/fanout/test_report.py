@@ -11,7 +11,15 @@ import pytest
 from scripts.fanout import main
 from scripts.fanout.errors import BenchError
 from scripts.fanout.figures import Row
-from scripts.fanout.report import BEGIN, END, from_json, insert, to_json
+from scripts.fanout.report import (
+    BEGIN,
+    END,
+    SEGMENTS_BEGIN,
+    SEGMENTS_END,
+    from_json,
+    insert,
+    to_json,
+)
 from scripts.fanout.tables import as_markdown, tables
 
 FLOOD = Row("chatter", "throughput", 8, 1024, 12345.6, 17.25, None, None, None, None, 0, 0, 3)
@@ -86,3 +94,17 @@ def test_a_page_without_its_markers_is_left_alone(page: str) -> None:
 )
 def test_only_chatter_has_to_deliver_everything_once(row: Row, well: bool) -> None:
     assert main.is_well([PACED, row]) == well
+
+
+def test_figures_of_several_files_and_of_segments_have_their_own_place(tmp_path: Path) -> None:
+    one, other, page = tmp_path / "one.json", tmp_path / "other.json", tmp_path / "page.md"
+    one.write_text(to_json([FLOOD]))
+    other.write_text(to_json([PACED]))
+    page.write_text(f"a\n{BEGIN}\n{END}\nb\n{SEGMENTS_BEGIN}\n{SEGMENTS_END}\nc\n")
+
+    assert main.main(["--from", str(one), "--from", str(other), "--doc", str(page)]) == 0
+    written = page.read_text()
+    assert written.index("Time to the handlers") < written.index(END)
+    assert written.index("As fast as it is accepted") < written.index(END)
+    assert main.main(["--from", str(other), "--doc", str(page), "--segments", "2"]) == 0
+    assert page.read_text().count("Time to the handlers") == 2
