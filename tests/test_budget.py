@@ -32,7 +32,7 @@ from tests.net.test_worker import Bench
 
 OURS = str(Path(chatter.__file__).parent)
 BODY = random.Random(1).randbytes(128)
-MANY = 100
+MANY = 64
 
 # Other versions of Python have other instructions for the same code.
 SLACK = 1.0 if sys.version_info[:2] == (3, 11) else 1.5
@@ -40,11 +40,11 @@ SLACK = 1.0 if sys.version_info[:2] == (3, 11) else 1.5
 BUDGETS = {
     "a broadcast of its own, from the call of the core to the sealed datagram": 2330,
     "one that joins others in a burst": 136,
-    "a burst of 100, from the last call to the sealed datagram": 2290,
+    "a burst of 64, from the last call to the sealed datagram": 2290,
     "a datagram with one broadcast, up to the effect that delivers it": 1520,
-    "a datagram with a burst of 100, up to the effect": 2070,
+    "a datagram with a burst of 64, up to the effect": 2070,
     "a message from its effect to the end of its handler": 400,
-    "a burst of 100 from its effect to the end of its handler": 3870,
+    "a burst of 64 from its effect to the end of its handler": 2480,
 }
 
 
@@ -139,7 +139,7 @@ def test_sending_a_burst() -> None:
         desk.node.take_effects()
         assert desk.node.multicast_frame(0, 0.0) is not None
 
-    check("a burst of 100, from the last call to the sealed datagram", flush)
+    check("a burst of 64, from the last call to the sealed datagram", flush)
 
 
 # Receiving
@@ -178,7 +178,7 @@ def test_receiving_one() -> None:
 def test_receiving_a_burst() -> None:
     desk, remote = receiver()
     frame = remote.multicast(burst(301))
-    check("a datagram with a burst of 100, up to the effect", lambda: desk.hears(frame))
+    check("a datagram with a burst of 64, up to the effect", lambda: desk.hears(frame))
     assert len(desk.effects(Deliver)) == 1
 
 
@@ -189,7 +189,7 @@ def test_receiving_a_burst() -> None:
     ("what", "gossip"),
     [
         ("a message from its effect to the end of its handler", single(2)),
-        ("a burst of 100 from its effect to the end of its handler", burst(2)),
+        ("a burst of 64 from its effect to the end of its handler", burst(2)),
     ],
 )
 def test_dispatching(what: str, gossip: Any) -> None:

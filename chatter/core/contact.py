@@ -72,6 +72,9 @@ class OurName(FrameError):
 
 _make = tuple.__new__
 
+# NetIDs in the remembered start of a sender's datagrams: itself, and an origin or two.
+MAX_START_NETIDS = 4
+
 
 class Accepted(NamedTuple):
     """A body whose sender has proven itself."""
@@ -142,7 +145,9 @@ class Contacts:
             body = decode_body(source.opener.open(frame), start)
             if start is None or body.start is not start:
                 self._check_sender(body, self._proven[life][0])
-                source.start = body.start
+                # Not a long one: its table would be kept for as long as its sender lives.
+                few = body.start is not None and len(body.start.table) <= MAX_START_NETIDS
+                source.start = body.start if few else None
             window.accept(counter)
             assert body.sender is not None
             return [_make(Accepted, (body.sender.netid, life, body, group))]

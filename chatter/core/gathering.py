@@ -7,22 +7,25 @@ sees to all of them at once, when the shell has its next turn.
 
 from __future__ import annotations
 
+from chatter.core.outbox import MORE_CHARGE_BYTES
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.burst import (
     MAX_BODY_BYTES,
-    MAX_BROADCASTS,
     SIZE_BYTES,
     Broadcasts,
     Burst,
     encode_bodies,
 )
 from chatter.wire.gossip import NO_NETIDS, Gossip
+from chatter.wire.seal import MAX_FRAME_BYTES
 
 # Larger bodies go alone: of them a frame holds so few that little is won.
-MAX_GATHERED_BYTES = min(8 * 1024, MAX_BODY_BYTES)
+MAX_GATHERED_BYTES = min(7 * 1024, MAX_BODY_BYTES)
 
-# As of a payload that travels whole: the rest of the frame holds a list of some hundred nodes.
-MAX_BURST_BYTES = 48 * 1024
+# Together they take no more of the receivers' credit than the least that is granted, a full frame.
+MAX_BURST_BYTES = 30 * 1024
+MAX_GATHERED = 64
+assert MAX_BURST_BYTES + MAX_GATHERED * MORE_CHARGE_BYTES < MAX_FRAME_BYTES - 1024
 
 _make = tuple.__new__
 
@@ -96,7 +99,7 @@ class Gathering:
             or codec != self._codec
             or compress is not self._compress
             or version != self._version
-            or len(bodies) >= MAX_BROADCASTS
+            or len(bodies) >= MAX_GATHERED
         ):
             return None
         self._left = left

@@ -33,6 +33,11 @@ CHARGE_BYTES = 768
 MAX_CONTROL_BYTES = 256 * 1024
 
 
+# ... and each further broadcast of a burst. A handler's queue counts messages: what is under way
+# has to stay near what it takes before the senders are held back, however small they are.
+MORE_CHARGE_BYTES = 512
+
+
 class Batch(NamedTuple):
     """The records of one frame."""
 
@@ -45,7 +50,9 @@ class Batch(NamedTuple):
 
 def charge_of(record: Broadcasts | Chunk) -> int:
     """What a record takes of the credit on a connection; both sides reckon alike."""
-    return CHARGE_BYTES + len(record.data if isinstance(record, Chunk) else record.payload)
+    if isinstance(record, Chunk):
+        return CHARGE_BYTES + len(record.data)
+    return CHARGE_BYTES + len(record.payload) + MORE_CHARGE_BYTES * (record.many - 1)
 
 
 class Outbox:
@@ -146,7 +153,7 @@ class Outbox:
             budget = 0 if charge else budget
         while self._gossips and not plain:
             size, gossip, handover = self._gossips[0]
-            cost = size if self._datagrams else CHARGE_BYTES + len(gossip.payload)
+            cost = self._cost(size, gossip)
             if (records and size > budget) or charge + cost > credit:
                 break
             self._gossips.popleft()
@@ -164,6 +171,12 @@ class Outbox:
             charge += self._take_chunk(records, budget, credit - charge)[0]
         self._chunk_is_next = bool(self._transfers) and not self._chunk_is_next
         return Batch(records, handovers, charge) if records else None
+
+    def _cost(self, size: int, gossip: Broadcasts) -> int:
+        """What it takes of the receivers' credit."""
+        if self._datagrams:
+            return size + MORE_CHARGE_BYTES * (gossip.many - 1)
+        return charge_of(gossip)
 
     def _take_chunk(self, records: list[Record], budget: int, credit: int) -> tuple[int, bool]:
         """Append the next chunk that can go; its charge, and whether it wants a plain frame."""
@@ -188,7 +201,7 @@ class Outbox:
         """Whether it is for want of credit that gossips or chunks wait."""
         if self._gossips:
             size, gossip, _ = self._gossips[0]
-            return (size if self._datagrams else CHARGE_BYTES + len(gossip.payload)) > credit
+            return self._cost(size, gossip) > credit
         least = LEAST_CHUNK_BYTES + CHARGE_BYTES
         return credit < least and any(one.ready(1) for one in self._transfers.values())
 

@@ -113,12 +113,12 @@ class MulticastPort:
                 continue
             if not shell.running:
                 return
-            if sent_by(data, shell.node.life):
-                continue  # the loop is on for the other processes of this host
-            shell.core(shell.node.receive_datagram, data, self._index, loopback, time.monotonic())
             taken += 1
             if taken % DRAIN == 0:
                 sleep(0)
+            if sent_by(data, shell.node.life):
+                continue  # the loop is on for the other processes of this host
+            shell.core(shell.node.receive_datagram, data, self._index, loopback, time.monotonic())
             # What comes within our credit is bounded. Not so what piled up in the socket's buffer
             # while this process was stopped, or what is sent by who no longer waits for us.
             if not keep_up.is_set():

@@ -269,6 +269,8 @@ class Service:
     def _gather(
         self, runtime: Runtime, tag: str, codec: str, body: bytes, compress: bool
     ) -> Receipt:
+        if self._runtime is not runtime:  # stopped while a thread's call was on its way here
+            raise Closed("the node was stopped")
         node = runtime.node
         sent = node.join(tag, codec, body, compress)
         if sent is None:

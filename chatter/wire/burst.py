@@ -5,7 +5,7 @@ says that once for all of them, and whoever takes or passes it on looks at it on
 
     burst = flags (1): 2 do not compress, 4 bodies of one size; codec in bits 4 and 5
             origin (index), epoch (8), seqno of the first (varint), number of the first (varint)
-            how many (varint, 2 to 4096)
+            how many (varint, 2 to 1024)
             hop (varint), distribution list (index runs), tag (length, UTF-8), payload (the rest)
     payload = size of each body (2, big-endian), with flag 4 one for all and not 0; the bodies
 
@@ -39,9 +39,9 @@ from chatter.wire.varint import encode_varint
 SIZE_BYTES = 2
 MAX_BODY_BYTES = (1 << 8 * SIZE_BYTES) - 1
 
-# What a receiver's handler may have waiting before it holds back the senders. A few hundred bytes
+# More than a sender puts into one, as each is charged 512 bytes of credit. A few hundred bytes
 # of a compressed frame could otherwise stand for as many as a frame has bytes.
-MAX_BROADCASTS = 4096
+MAX_BROADCASTS = 1024
 
 _PLAIN, _ONE_SIZE = 2, 4
 _CODEC_SHIFT = 4

@@ -6,11 +6,13 @@ import pytest
 
 from chatter.core.channels import ChannelSpec
 from chatter.core.effects import FlushSoon, MulticastReady
-from chatter.core.gathering import MAX_BURST_BYTES, MAX_GATHERED_BYTES
+from chatter.core.gathering import MAX_BURST_BYTES, MAX_GATHERED, MAX_GATHERED_BYTES
 from chatter.core.node import Node
+from chatter.core.outbox import charge_of
 from chatter.ids import BroadcastID
 from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.gossip import Gossip
+from chatter.wire.seal import MAX_FRAME_BYTES
 from tests.core.desk import Desk, broadcast
 from tests.core.parts import GROUP, US, Remote, netid, waiting_for
 
@@ -127,17 +129,17 @@ def test_a_burst_fits_in_the_largest_datagram_and_in_the_queue() -> None:
     node = desk.node
     room = node.room(0.0)
     body = bytes(1000)
-    for _ in range(40):
+    for _ in range(20):
         gather(desk, body)
-    assert node.room(0.0) == room - 40 * 1002  # what is gathered takes room already
-    for _ in range(60):
+    assert node.room(0.0) == room - 20 * 1002  # what is gathered takes room already
+    for _ in range(80):
         gather(desk, body)
     node.flush(0.0)
 
     bursts = sent(desk)
     assert [type(one) for one in bursts] == [Burst] * len(bursts)
     assert all(len(one.payload) <= MAX_BURST_BYTES for one in bursts)
-    assert len(bursts) == 3
+    assert len(bursts) == 4
     assert sum(one.many for one in bursts) == 100
 
 
@@ -150,6 +152,19 @@ def test_where_datagrams_are_small_bursts_are() -> None:
     frames = [one for one in iter(lambda: desk.node.multicast_frame(0, 0.0), None) if one]
     assert len(frames) == 9  # twelve to a datagram
     assert max(map(len, frames)) <= 1472
+
+
+def test_however_small_they_are_a_burst_never_takes_more_credit_than_the_least_grant() -> None:
+    """A sender of tiny messages would outrun its receivers by tens of thousands, or stand still."""
+    desk = met(channels=(ChannelSpec(GROUP, True, 61_440),))
+    for _ in range(1000):
+        gather(desk, b"!")
+    desk.node.flush(0.0)
+    bursts = sent(desk)
+    assert sum(one.many for one in bursts) == 1000
+    assert max(one.many for one in bursts) == MAX_GATHERED
+    assert all(charge_of(one) >= 512 * (one.many - 1) for one in bursts)
+    assert all(charge_of(one) <= MAX_FRAME_BYTES for one in bursts)
 
 
 def test_larger_bodies_would_win_nothing() -> None:

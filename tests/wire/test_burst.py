@@ -130,7 +130,7 @@ def test_the_largest_body(other: int) -> None:
 
 
 def test_a_burst_that_fills_a_frame() -> None:
-    for bodies in ([b"x" * 15] * 4096, [b""] * 4096, [b"x" * 21_000, b"", b"y" * 44_000]):
+    for bodies in ([b"x" * 15] * 1024, [b""] * 1024, [b"x" * 21_000, b"", b"y" * 44_000]):
         burst = burst_of(bodies)
         (record,) = decode_body(encode_body([burst])).records
         assert record == burst
@@ -353,7 +353,7 @@ def test_flags_of_another_version_are_refused(flags: int, with_it: int, payload:
         (encoded("000100"), "inside its sizes"),
         (encoded("", flags=4), "inside its sizes"),
         (encoded("00", flags=4), "inside its sizes"),
-        (encoded("0001" + "61" * 4097, flags=4, many=4097), "a burst of 4097 "),
+        (encoded("0001" + "61" * 1025, flags=4, many=1025), "a burst of 1025 "),
         (encoded("0000", flags=4), "nothing but its count"),
         (encoded("0000" + "6161", flags=4), "nothing but its count"),
         (encoded("0000", flags=4, many=2**60), "a burst of 115"),
@@ -393,7 +393,7 @@ def test_more_broadcasts_than_bytes_are_refused_first(flags: int, many: int) -> 
 
 def test_what_a_frame_unfolds_to_is_bounded() -> None:
     """Nothing is made of the bodies before they are asked for."""
-    for burst in (burst_of([b"x" * 15] * 4096), burst_of([b""] * 4096)):
+    for burst in (burst_of([b"x" * 15] * 1024), burst_of([b""] * 1024)):
         body = encode_body([burst])
         assert len(body) < 1000
         with at_most(1_000_000):
