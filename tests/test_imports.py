@@ -14,7 +14,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Module of an extra -> the extra. Where it isn't installed, what needs it can't be imported.
-EXTRAS = {"geventwebsocket": "dashboard"}
+EXTRAS = {
+    "flask": "flask",
+    "geventwebsocket": "dashboard",
+    "gunicorn": "gunicorn",
+    "prometheus_client": "metrics",
+    "socketio": "socketio",
+}
 
 
 def _module_names() -> list[str]:

@@ -55,8 +55,12 @@ TYPE_ONLY_IN = {"core": {"random"}}
 # Third parties that one corner alone may need: the others must work without them.
 ONLY_IN = {
     "click": {"command", "__main__"},
+    "flask": {"integrations"},
     "geventwebsocket": {"dashboard", "integrations"},
+    "gunicorn": {"integrations"},
+    "prometheus_client": {"integrations"},
     "rich": {"command"},
+    "socketio": {"integrations"},
 }
 
 

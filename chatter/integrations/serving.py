@@ -1,0 +1,84 @@
+"""Serving: nodes start in a process that serves, and in no other.
+
+Shells, migrations, reloaders and masters that only fork import an application too; none of them may
+become a member of the cluster. So importing enlists what would start, and whoever knows that this
+very process serves says so: the hooks for gunicorn, Flask's own server, or the program itself.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Any, Protocol
+
+
+class Startable(Protocol):
+    """What a serving process starts once and stops at its end; both may be called again idly."""
+
+    def start(self) -> Any:
+        """Become a member of the cluster."""
+
+    def stop(self) -> Any:
+        """Leave it."""
+
+
+# Weakly: an application that a test threw away must not start with the next one. In their order.
+_enlisted: list[weakref.ref[Startable]] = []
+_serving_pid = 0
+
+
+def enlist(startable: Startable) -> None:
+    """Have it started when this process, or one forked from it, begins to serve.
+
+    At once, if this one serves already: whatever that raises is raised here, and it is not
+    enlisted. Held by a weak reference.
+    """
+    if is_serving():
+        startable.start()
+    if startable not in _living():
+        _enlisted.append(weakref.ref(startable, _enlisted.remove))
+
+
+def withdraw(startable: Startable) -> None:
+    """Forget it, started or not."""
+    _enlisted[:] = [known for known in _enlisted if known() is not startable]
+
+
+def is_serving() -> bool:
+    """Whether this very process has begun to serve; one forked from it has not."""
+    return _serving_pid == os.getpid()
+
+
+def begin() -> None:
+    """This process serves from now on: start all that is enlisted. Idle if it does already.
+
+    If one cannot start, those before it are stopped, the error is raised, and this process does not
+    serve.
+    """
+    global _serving_pid
+    if is_serving():
+        return
+    started: list[Startable] = []
+    for startable in _living():
+        try:
+            startable.start()
+        except BaseException:
+            for earlier in reversed(started):
+                earlier.stop()
+            raise
+        started.append(startable)
+    _serving_pid = os.getpid()
+
+
+def end() -> None:
+    """Stop all that is enlisted, the last one first. Idle unless this process serves."""
+    global _serving_pid
+    if not is_serving():
+        return
+    _serving_pid = 0
+    for startable in reversed(_living()):
+        startable.stop()
+
+
+def _living() -> list[Startable]:
+    return [startable for known in _enlisted if (startable := known()) is not None]

@@ -1,0 +1,98 @@
+"""What is enlisted starts where a process serves, in its order, and nowhere else."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+import pytest
+
+from chatter.integrations import serving
+
+
+class Recorder:
+    """Writes down what happens to it, in one list for all."""
+
+    def __init__(self, name: str, told: list[str], fails: bool = False) -> None:
+        self.name = name
+        self.told = told
+        self.fails = fails
+
+    def start(self) -> None:
+        self.told.append(f"{self.name} starts")
+        if self.fails:
+            raise RuntimeError("cannot start")
+
+    def stop(self) -> None:
+        self.told.append(f"{self.name} stops")
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "_enlisted", [])
+    monkeypatch.setattr(serving, "_serving_pid", 0)
+
+
+def test_nothing_starts_before_the_process_serves() -> None:
+    told: list[str] = []
+    first, second = Recorder("first", told), Recorder("second", told)
+    serving.enlist(first)
+    serving.enlist(second)
+    serving.enlist(first)
+    assert told == []
+    serving.begin()
+    serving.begin()
+    assert told == ["first starts", "second starts"]
+    serving.end()
+    serving.end()
+    assert told[2:] == ["second stops", "first stops"]
+
+
+def test_what_is_enlisted_later_starts_at_once() -> None:
+    told: list[str] = []
+    serving.begin()
+    late = Recorder("late", told)
+    serving.enlist(late)
+    assert told == ["late starts"]
+    serving.end()
+    assert told == ["late starts", "late stops"]
+
+
+def test_one_that_cannot_start_keeps_the_process_from_serving() -> None:
+    told: list[str] = []
+    first, second = Recorder("first", told), Recorder("second", told, fails=True)
+    serving.enlist(first)
+    serving.enlist(second)
+    with pytest.raises(RuntimeError):
+        serving.begin()
+    assert told == ["first starts", "second starts", "first stops"]
+    assert not serving.is_serving()
+
+
+def test_what_was_thrown_away_or_withdrawn_does_not_start() -> None:
+    told: list[str] = []
+    gone, kept, withdrawn = (Recorder(name, told) for name in ("gone", "kept", "withdrawn"))
+    for recorder in (gone, kept, withdrawn):
+        serving.enlist(recorder)
+    serving.withdraw(withdrawn)
+    del gone, recorder
+    gc.collect()
+    serving.begin()
+    assert told == ["kept starts"]
+
+
+def test_a_forked_child_does_not_serve_until_it_says_so() -> None:
+    told: list[str] = []
+    kept = Recorder("kept", told)
+    serving.enlist(kept)
+    serving.begin()
+    child = os.fork()
+    if child == 0:
+        idle = not serving.is_serving()
+        serving.end()
+        serving.begin()
+        right = idle and told == ["kept starts", "kept starts"]
+        sys.stdout.flush()
+        os._exit(0 if right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
