@@ -688,17 +688,17 @@ class Node:
                 peer.udp_heard = True
 
     def _measure(self, now: float) -> None:
-        """Ask somebody whom branches may have to reach, to know how far away it is.
+        """Ask some whom branches may have to reach, to know how far away they are.
 
         As often as there is something else to do, which is with each beacon.
         """
         peers = self._context.peers
-        asked = self._context.timing.next_to_ask(
+        for asked in self._context.timing.next_to_ask(
             (peer.netid for peer in peers if peer.live and not peer.hears), now
-        )
-        peer = None if asked is None else peers.get(asked)
-        if peer is not None and peer.live:
-            self._contacts.challenge(peer.netid, peer.life, now)
+        ):
+            peer = peers.get(asked)
+            if peer is not None and peer.live:
+                self._contacts.challenge(peer.netid, peer.life, now)
 
     def _believe(self, session: Session) -> None:
         """A frame came on a connection: its peer may head branches again."""
