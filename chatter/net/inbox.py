@@ -138,16 +138,26 @@ class Inbox:
         return True
 
     def take(self) -> Deliver:
-        """The oldest. Raises IndexError if there is none."""
+        """The oldest. Raises IndexError if there is none.
+
+        One message is off the account with that. Those of a burst wait on, in the hands of who took
+        it, until they are ``done``.
+        """
         delivery = self.queue.popleft()
-        self._messages -= delivery.gossip.many
-        self.bytes -= len(delivery.gossip.payload)
+        gossip = delivery.gossip
+        if gossip.many == 1:
+            self.done(1, len(gossip.payload))
+        return delivery
+
+    def done(self, messages: int, size: int) -> None:
+        """So many messages of a burst that was taken wait no more, and so many bytes are let go."""
+        self._messages -= messages
+        self.bytes -= size
         if self.full or self.behind:
             if not self._above():
                 self._above_since = math.inf
             if self._messages <= SOFT_MESSAGES // 2 and self._bytes_at_most(SOFT_BYTES // 2):
                 self.full = self.behind = False
-        return delivery
 
     def check(self, now: float) -> None:
         """Fall behind if it was above its soft bound for too long."""

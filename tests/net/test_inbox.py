@@ -18,7 +18,7 @@ from chatter.net.inbox import (
     Dropped,
     Inbox,
 )
-from tests.net.deliveries import EPOCH, ONE, TWO, delivery
+from tests.net.deliveries import EPOCH, ONE, TWO, burst, delivery
 
 SLOW_S = 1.0
 
@@ -47,6 +47,21 @@ def test_first_in_first_out_and_the_bytes_are_counted() -> None:
     assert (len(inbox), inbox.bytes) == (0, 0)
     with pytest.raises(IndexError):
         inbox.take()
+
+
+def test_a_burst_that_was_taken_waits_on_until_it_is_done() -> None:
+    inbox = Inbox(SLOW_S)
+    inbox.put(burst(1, 100, size=10))
+    inbox.put(burst(101, SOFT_MESSAGES))
+    assert is_full(inbox)
+    size = len(inbox.take().gossip.payload)
+    inbox.take()
+    assert len(inbox) == 100 + SOFT_MESSAGES
+    assert not inbox
+    inbox.done(100, size)
+    assert is_full(inbox)
+    inbox.done(SOFT_MESSAGES // 2, 0)
+    assert not is_full(inbox)
 
 
 def test_above_the_soft_bound_it_is_full_until_half_of_it() -> None:
