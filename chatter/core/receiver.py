@@ -586,11 +586,11 @@ def _where(broadcasts: Broadcasts, yes: Sequence[bool]) -> list[Broadcasts]:
         return [broadcasts]
     if isinstance(broadcasts, Gossip):
         return []
-    parts: list[Broadcasts] = []
+    spans: list[tuple[int, int]] = []
     start = 0
     for so, group in groupby(yes):
         stop = start + len(list(group))
         if so:
-            parts.append(broadcasts.part(start, stop))
+            spans.append((start, stop))
         start = stop
-    return parts
+    return broadcasts.stretches(spans)
