@@ -488,6 +488,7 @@ class Node:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
         self._begin(now)
         self._receiver.transformed(broadcast, payload, now)
+        self._pay(now)
 
     # Datagrams
 
@@ -725,6 +726,7 @@ class Node:
         """Whether gossips that come now can be taken in, and passed on."""
         return not (
             self._handlers_full
+            or self._receiver.crowded
             or self._links.crowded(self._now)
             or any(one.outbox.crowded for one in self._channels)
         )
