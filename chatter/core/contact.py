@@ -263,10 +263,16 @@ class Contacts:
 
         It is not if the address is held by a newer one: our hello has told it so, and it will draw
         an epoch above.
+
+        Raises:
+            NotOurBusiness: it has another address already, which it keeps. Whose frames are known
+                by their start would else be taken for those of another. Nothing was changed.
         """
         known = self._lives.get(netid)
         if known == life:
             return True
+        if life in self._proven:
+            raise NotOurBusiness("a life that has another address")
         if life in self._superseded or (known and epoch_of(life) <= epoch_of(known)):
             self._context.counts["stale_epochs"] += 1
             return False
