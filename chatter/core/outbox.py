@@ -63,28 +63,29 @@ class Outbox:
 
     Args:
         max_bytes: the bound on gossips, in bytes of records as they will be framed.
-        datagrams: whether it is emptied by datagrams. Then credit counts bytes of frames, and each
-            chunk goes with its header, as any datagram may be the first that somebody hears.
+        datagram_bytes: what one datagram takes of records, if it is emptied by datagrams. Then
+            credit counts bytes of frames, and each chunk goes with its header, as any datagram may
+            be the first that somebody hears. 0: by a connection.
     """
 
     __slots__ = (
         "_chunk_is_next",
         "_control",
         "_control_bytes",
-        "_datagrams",
+        "_datagram_bytes",
         "_gossips",
         "_max_bytes",
         "_transfers",
         "bytes",
     )
 
-    def __init__(self, max_bytes: int, *, datagrams: bool = False) -> None:
+    def __init__(self, max_bytes: int, *, datagram_bytes: int = 0) -> None:
         self._control: deque[tuple[int, Record]] = deque()
         self._gossips: deque[tuple[int, Broadcasts, Handover | None]] = deque()
         self._transfers: dict[BroadcastID, Transfer] = {}
         self._control_bytes = 0
         self._max_bytes = max_bytes
-        self._datagrams = datagrams
+        self._datagram_bytes = datagram_bytes
         self._chunk_is_next = False
         self.bytes = 0
         """Bytes of gossips that wait."""
@@ -174,7 +175,9 @@ class Outbox:
 
     def _cost(self, size: int, gossip: Broadcasts) -> int:
         """What it takes of the receivers' credit."""
-        if self._datagrams:
+        if self._datagram_bytes:
+            # A list of neighbours is a fraction of its bound, and was found to fit in a datagram.
+            size = min(size, self._datagram_bytes)
             return size + MORE_CHARGE_BYTES * (gossip.many - 1)
         return charge_of(gossip)
 
@@ -182,7 +185,7 @@ class Outbox:
         """Append the next chunk that can go; its charge, and whether it wants a plain frame."""
         for broadcast, transfer in self._transfers.items():
             header = transfer.header
-            head = header.size_bound() + RECORD_HEAD_BYTES if self._datagrams else 0
+            head = header.size_bound() + RECORD_HEAD_BYTES if self._datagram_bytes else 0
             most = min(budget - CHUNK_HEAD_BYTES - head, credit - CHARGE_BYTES)
             chunk = None if most <= 0 else transfer.next_chunk(most, min(most, LEAST_CHUNK_BYTES))
             if chunk is None:

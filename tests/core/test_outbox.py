@@ -144,7 +144,7 @@ def test_half_of_it_is_for_what_others_send() -> None:
 @pytest.mark.parametrize("datagrams", [False, True])
 def test_gossips_go_as_far_as_there_is_credit(datagrams: bool) -> None:
     """By datagram the whole record counts, on a connection the payload and a fixed charge."""
-    outbox = Outbox(100_000, datagrams=datagrams)
+    outbox = Outbox(100_000, datagram_bytes=1400 * datagrams)
     one = make_gossip(1, bytes(500))
     cost = one.size_bound() + outbox_module.RECORD_HEAD_BYTES if datagrams else charge_of(one)
     assert charge_of(one) == CHARGE_BYTES + 500
@@ -230,7 +230,7 @@ def test_two_large_payloads_share_the_way() -> None:
 def test_no_frame_with_a_chunk_is_larger_than_its_budget(
     size: int, budget: int, datagrams: bool
 ) -> None:
-    outbox = Outbox(1000, datagrams=datagrams)
+    outbox = Outbox(1000, datagram_bytes=budget * datagrams)
     outbox.add_transfer(transfer(size, compress=False))
     batches = all_of(outbox, budget)
 
@@ -315,3 +315,16 @@ def test_unicast_is_bounded_and_first_come_first_served() -> None:
     assert first is not None
     assert first[1] == life(0)
     assert queue.put(netid(1), life(1), [Leave()])
+
+
+def test_a_long_list_of_neighbours_needs_no_more_credit_than_its_datagram_takes() -> None:
+    """Reckoned at its worst it would wait for ever: nobody grants so much at once."""
+    outbox = Outbox(1 << 20, datagram_bytes=1400)
+    listed = make_gossip(1, distribution=tuple(netid(number) for number in range(2, 5000)))
+    assert listed.size_bound() > 64 * 1024
+    outbox.put_gossip(listed)
+    assert outbox.wants_credit(1399)
+    assert not outbox.wants_credit(1400)
+    batch = outbox.take(1400, 1400)
+    assert batch is not None
+    assert (batch.records, batch.charge) == ([listed], 1400)
