@@ -578,7 +578,9 @@ class Receiver:
             self._repair.told_since(netid, peer.epoch, hello.since, now)
         if session is None:
             self._contacts.answer(netid, peer.life, hello, now)
-        elif hello.challenge is not None:
+            return
+        self._contacts.note_echo(netid, hello, now)
+        if hello.challenge is not None:
             # Answers return on the connection: who asks there may hear no datagrams.
             self._links.send(netid, self._contacts.own_hello(netid, echo=hello.challenge))
 
