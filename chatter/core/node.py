@@ -423,8 +423,6 @@ class Node:
         self._begin(now)
         context = self._context
         targets = context.peers.live_netids()
-        if not targets:
-            context.counts["broadcasts_to_nobody"] += 1
         local = context.local
         limit = min(self._burst_bytes - head_bound(tag, local), room)
         self._gathering = Gathering(
@@ -474,6 +472,8 @@ class Node:
         else:
             self._store.add(sent, now)
         self._repair.note_own(sent.number, sent.last_number, now)
+        if not gathering.targets:
+            self._context.counts["broadcasts_to_nobody"] += sent.many
         if self._watched.active:
             self._watched.gathered(sent, len(gathering.targets), now)
         self._forwarder.forward(sent, gathering.targets, now)
@@ -529,8 +529,9 @@ class Node:
             return None
         return self._count_sent(frame)
 
-    def udp_frame(self) -> tuple[NetID, bytes] | None:
+    def udp_frame(self, now: float) -> tuple[NetID, bytes] | None:
         """The next unicast datagram and where it goes, or None."""
+        self._begin(now)
         waiting = self._context.udp.take()
         if waiting is None:
             return None
@@ -698,8 +699,16 @@ class Node:
             (peer.netid for peer in peers if peer.live and not peer.hears), now
         )
         peer = None if asked is None else peers.get(asked)
-        if peer is not None and peer.live:
-            self._contacts.challenge(peer.netid, peer.life, now)
+        if peer is None or not peer.live:
+            return
+        netid, unanswered = peer.netid, self._context.timing.unanswered(peer.netid) > 2
+        if peer.udp_heard or not (unanswered or self._links.warm(netid)):
+            self._contacts.challenge(netid, peer.life, now)
+            return
+        # Where no datagrams pass, a connection tells as well how far away its other end is.
+        question = self._contacts.question(netid, peer.life, now)
+        if question is not None:
+            self._links.send(netid, question)
 
     def _believe(self, session: Session) -> None:
         """A frame came on a connection: its peer may head branches again."""
@@ -757,10 +766,11 @@ class Node:
         again = gossip._replace(hop=hop, distribution=())
         if isinstance(again, Gossip) and again.confirm_ms:
             again = again._replace(confirm_ms=0)
-        for channel in self._channels.fitting(again.size_bound()):
-            peers = [self._context.peers.get(netid) for netid in askers]
-            if all(peer is not None and channel in peer.hears for peer in peers):
-                return self._channels[channel].put_gossip(again)
+        peers = [self._context.peers.get(netid) for netid in askers]
+        for index in self._channels.fitting(again.least_bound()):
+            if all(peer is not None and index in peer.hears for peer in peers):
+                channel = self._channels[index]
+                return all([channel.put_gossip(part) for part in again.parts(channel.budget)])
         return False
 
     def _ask_since(self, origin: NetID, now: float) -> bool:
@@ -774,6 +784,7 @@ class Node:
 
         Connections belong to a life, so they end; the next broadcast has an epoch above any known.
         """
+        assert self._gathering is None, "they have ids of the former life"
         context = self._context
         life = make_life(0, context.random_bytes(10), above=above)
         context.identity = Identity(context.identity.ring, life)

@@ -114,6 +114,7 @@ def test_whatever_the_node_does_next_comes_behind_them() -> None:
         lambda node: node.note_handlers(False, 0.0),
         lambda node: node.connect_failed(netid(9), 0.0),
         lambda node: node.watch(0.0),
+        lambda node: node.udp_frame(0.0),
     ],
 )
 def test_each_turn_of_the_node_sends_them(entry) -> None:  # type: ignore[no-untyped-def]
@@ -180,7 +181,7 @@ def test_a_broadcast_to_nobody_is_still_numbered_and_kept() -> None:
     desk = Desk()
     ids = [gather(desk, b"1"), gather(desk, b"2")]
     desk.node.flush(0.0)
-    assert desk.node.counts["broadcasts_to_nobody"] == 1
+    assert desk.node.counts["broadcasts_to_nobody"] == 2
     assert [desk.node._store.get(one).payload for one in ids] == [b"\0\x001", b"\0\x002"]  # type: ignore[union-attr]
 
 
