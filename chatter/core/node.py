@@ -457,7 +457,10 @@ class Node:
         context.number += 1
         context.counts["broadcasts"] += 1
         self._seqno += 1
-        return broadcast, gathering.targets
+        targets = gathering.targets
+        if not targets:
+            context.counts["broadcasts_to_nobody"] += 1
+        return broadcast, targets
 
     def flush(self, now: float) -> None:
         """Have what was gathered sent."""
@@ -472,8 +475,6 @@ class Node:
         else:
             self._store.add(sent, now)
         self._repair.note_own(sent.number, sent.last_number, now)
-        if not gathering.targets:
-            self._context.counts["broadcasts_to_nobody"] += sent.many
         if self._watched.active:
             self._watched.gathered(sent, len(gathering.targets), now)
         self._forwarder.forward(sent, gathering.targets, now)
