@@ -84,6 +84,7 @@ class Node:
         channels: the multicast channels that the shell opened.
         buffer: bytes of receive buffer that the operating system granted.
         gauges: what the shell can tell of itself at the moment, by name; must not switch greenlets.
+        queued: how many messages wait for handlers at the moment; must not switch greenlets.
         package: the version of our package, for those who watch.
     """
 
@@ -99,6 +100,7 @@ class Node:
         channels: Sequence[ChannelSpec] = (),
         buffer: int = 0,
         gauges: Callable[[], Mapping[str, int]] = dict,
+        queued: Callable[[], int] = lambda: 0,
         package: str = "",
     ) -> None:
         ring = KeyRing(config.secrets, config.label)
@@ -106,6 +108,7 @@ class Node:
         peers = PeerDB(local)
         context = Context(config, local, identity, peers, rng, random_bytes, UdpQueue(), buffer)
         context.package = package
+        context.appetite.queued = queued
         self._context = context
         self._gauges = gauges
         self._now = 0.0

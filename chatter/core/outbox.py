@@ -33,9 +33,12 @@ CHARGE_BYTES = 768
 MAX_CONTROL_BYTES = 256 * 1024
 
 
-# ... and each further broadcast of a burst. A handler's queue counts messages: what is under way
-# has to stay near what it takes before the senders are held back, however small they are.
-MORE_CHARGE_BYTES = 512
+# ... and each further broadcast of a burst: an object of bytes, its place in a list, and as much
+# again for what it is decoded to. So a window holds a bounded number, however small they are.
+MORE_CHARGE_BYTES = 64
+
+# No record costs more, as no less than this is granted at a time: one that did could never go.
+MAX_CHARGE_BYTES = 56 * 1024
 
 
 class Batch(NamedTuple):
@@ -52,7 +55,8 @@ def charge_of(record: Broadcasts | Chunk) -> int:
     """What a record takes of the credit on a connection; both sides reckon alike."""
     if isinstance(record, Chunk):
         return CHARGE_BYTES + len(record.data)
-    return CHARGE_BYTES + len(record.payload) + MORE_CHARGE_BYTES * (record.many - 1)
+    charge = CHARGE_BYTES + len(record.payload) + MORE_CHARGE_BYTES * (record.many - 1)
+    return min(charge, MAX_CHARGE_BYTES)
 
 
 class Outbox:
@@ -178,7 +182,7 @@ class Outbox:
         if self._datagram_bytes:
             # A list of neighbours is a fraction of its bound, and was found to fit in a datagram.
             size = min(size, self._datagram_bytes)
-            return size + MORE_CHARGE_BYTES * (gossip.many - 1)
+            return min(size + MORE_CHARGE_BYTES * (gossip.many - 1), MAX_CHARGE_BYTES)
         return charge_of(gossip)
 
     def _take_chunk(self, records: list[Record], budget: int, credit: int) -> tuple[int, bool]:

@@ -327,6 +327,7 @@ class Receiver:
         gossip = deliver.gossip
         effects = self._context.effects
         self._context.tags.count(gossip.tag, many)
+        self._context.appetite.messages += many
         if self._watched.active:
             self._watched.delivered(deliver, now)
         handler = self._handlers.dispatcher(gossip.tag)

@@ -492,6 +492,7 @@ class Runtime:
             ],
             buffer=min((pair.granted_receive_bytes for _, _, pair in opened), default=0),
             gauges=self.gauges,
+            queued=lambda: self._dispatch.queued,
             package=self._package,
         )
 

@@ -188,6 +188,7 @@ class Member:
             rng=self._rng,
             channels=self.channels,
             buffer=STOCK_BUFFER_BYTES,
+            queued=lambda: sum(map(len, self._workers.values())),
         )
         self.running = True
         self.network.attach(

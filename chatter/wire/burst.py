@@ -39,8 +39,8 @@ from chatter.wire.varint import encode_varint
 SIZE_BYTES = 2
 MAX_BODY_BYTES = (1 << 8 * SIZE_BYTES) - 1
 
-# More than a sender puts into one, as each is charged 512 bytes of credit. A few hundred bytes
-# of a compressed frame could otherwise stand for as many as a frame has bytes.
+# More than a sender puts into one, as each is charged 64 bytes of credit. A few hundred bytes of a
+# compressed frame could otherwise stand for as many as a frame has bytes.
 MAX_BROADCASTS = 1024
 
 _PLAIN, _ONE_SIZE = 2, 4

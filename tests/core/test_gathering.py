@@ -8,7 +8,7 @@ from chatter.core.channels import ChannelSpec
 from chatter.core.effects import FlushSoon, MulticastReady
 from chatter.core.gathering import MAX_BURST_BYTES, MAX_GATHERED, MAX_GATHERED_BYTES
 from chatter.core.node import Node
-from chatter.core.outbox import charge_of
+from chatter.core.outbox import MORE_CHARGE_BYTES, charge_of
 from chatter.ids import BroadcastID
 from chatter.wire.burst import Broadcasts, Burst
 from chatter.wire.gossip import Gossip
@@ -164,7 +164,7 @@ def test_however_small_they_are_a_burst_never_takes_more_credit_than_the_least_g
     bursts = sent(desk)
     assert sum(one.many for one in bursts) == 1000
     assert max(one.many for one in bursts) == MAX_GATHERED
-    assert all(charge_of(one) >= 512 * (one.many - 1) for one in bursts)
+    assert all(charge_of(one) >= MORE_CHARGE_BYTES * (one.many - 1) for one in bursts)
     assert all(charge_of(one) <= MAX_FRAME_BYTES for one in bursts)
 
 

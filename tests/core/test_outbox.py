@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatter.core import outbox as outbox_module
+from chatter.core.flow import FIRST_LIMIT_BYTES
 from chatter.core.handover import Handover
 from chatter.core.outbox import (
     CHARGE_BYTES,
     LEAST_CHUNK_BYTES,
+    MAX_CHARGE_BYTES,
     MAX_CONTROL_BYTES,
     MAX_UDP_FRAMES,
     Batch,
@@ -19,6 +21,7 @@ from chatter.core.outbox import (
     charge_of,
 )
 from chatter.core.transfer import Transfer, Whole
+from chatter.wire.burst import Burst, encode_bodies
 from chatter.wire.frame import encode_body
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import Beacon, Chunk, Leave, Record, Took
@@ -328,3 +331,17 @@ def test_a_long_list_of_neighbours_needs_no_more_credit_than_its_datagram_takes(
     batch = outbox.take(1400, 1400)
     assert batch is not None
     assert (batch.records, batch.charge) == ([listed], 1400)
+
+
+def test_no_record_costs_more_than_is_granted_at_a_time() -> None:
+    """A relay may be handed a burst of a thousand: it would hold up all behind it for ever."""
+    payload, one_size = encode_bodies([b"%040d" % number for number in range(1024)])
+    burst = Burst(make_gossip().id, "tag", "bytes", payload, 1, 1024, one_size)
+    assert charge_of(burst) == MAX_CHARGE_BYTES
+    assert charge_of(make_gossip(1, bytes(60_000))) == MAX_CHARGE_BYTES
+    outbox = Outbox(1 << 20, datagram_bytes=60_000)
+    outbox.put_gossip(burst)
+    assert not outbox.wants_credit(MAX_CHARGE_BYTES)
+    batch = outbox.take(60_000, MAX_CHARGE_BYTES)
+    assert batch is not None
+    assert batch.charge == MAX_CHARGE_BYTES <= FIRST_LIMIT_BYTES - CHARGE_BYTES
