@@ -45,7 +45,7 @@ class MulticastChannel:
         self.budget = spec.max_datagram_bytes - OVERHEAD_BYTES - _FRAME_BYTES
         """Bytes of records that one datagram takes."""
         self._ready = MulticastReady(index)
-        self.outbox = Outbox(MAX_OUTBOX_BYTES, datagrams=True)
+        self.outbox = Outbox(MAX_OUTBOX_BYTES, datagram_bytes=self.budget)
         self.flow = SendingFlow(context, index)
 
     def put(self, record: Record) -> bool:

@@ -210,22 +210,28 @@ class Contacts:
         return accepted + self.released(life, now)
 
     def challenge(self, netid: NetID, life: bytes, now: float) -> bool:
-        """Ask a life for an echo, if the rate allows; one question at a time for each NetID."""
+        """Ask a life for an echo by datagram, if the rate allows."""
+        question = self.question(netid, life, now)
+        if question is not None:
+            self._context.udp.put(netid, life, [question])
+        return question is not None
+
+    def question(self, netid: NetID, life: bytes, now: float) -> Hello | None:
+        """What asks a life for an echo; None above the rate. One at a time for each NetID."""
         asked = self._challenges.get(netid)
         if asked is not None and now - asked[1] < CHALLENGE_TIMEOUT_S:
-            return False
+            return None
         self._allowance = min(
             CHALLENGES_PER_S, self._allowance + (now - self._allowed_at) * CHALLENGES_PER_S
         )
         self._allowed_at = now
         if self._allowance < 1:
             self._context.counts["challenges_withheld"] += 1
-            return False
+            return None
         self._allowance -= 1
         random = self._context.random_bytes(CHALLENGE_BYTES)
         self._remember_challenge(netid, random, now)
-        self._context.udp.put(netid, life, [self.own_hello(netid, challenge=random, life=life)])
-        return True
+        return self.own_hello(netid, challenge=random, life=life)
 
     def own_hello(
         self,
@@ -263,10 +269,16 @@ class Contacts:
 
         It is not if the address is held by a newer one: our hello has told it so, and it will draw
         an epoch above.
+
+        Raises:
+            NotOurBusiness: it has another address already, which it keeps. Whose frames are known
+                by their start would else be taken for those of another. Nothing was changed.
         """
         known = self._lives.get(netid)
         if known == life:
             return True
+        if life in self._proven:
+            raise NotOurBusiness("a life that has another address")
         if life in self._superseded or (known and epoch_of(life) <= epoch_of(known)):
             self._context.counts["stale_epochs"] += 1
             return False
@@ -320,9 +332,7 @@ class Contacts:
 
         So one exchange proves both sides.
         """
-        asked_before = self._challenges.get(netid)
-        if asked_before is not None and asked_before[0] == hello.echo:
-            self._context.timing.answered(netid, now - asked_before[1], now)
+        self.note_echo(netid, hello, now)
         if hello.challenge is None:
             return
         ask: bytes | None = None
@@ -335,6 +345,12 @@ class Contacts:
                 self._remember_challenge(netid, ask, now)
         reply = self.own_hello(netid, challenge=ask, echo=hello.challenge, life=life)
         self._context.udp.put(netid, life, [reply])
+
+    def note_echo(self, netid: NetID, hello: Hello, now: float) -> None:
+        """If a hello answers the question that we asked last, that tells a round trip."""
+        asked = self._challenges.get(netid)
+        if asked is not None and asked[0] == hello.echo:
+            self._context.timing.answered(netid, now - asked[1], now)
 
     def _remember_challenge(self, netid: NetID, random: bytes, now: float) -> None:
         self._challenges[netid] = (random, now)

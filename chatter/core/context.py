@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chatter.config import Config
+from chatter.core.appetite import Appetite
 from chatter.core.effects import Effect
 from chatter.core.identity import Identity
 from chatter.core.outbox import UdpQueue
@@ -49,6 +50,7 @@ class Context:
     counts: Counter[str] = field(default_factory=Counter)
     tags: TagCounts = field(default_factory=TagCounts)
     timing: Timing = field(default_factory=Timing)
+    appetite: Appetite = field(default_factory=Appetite)
     package: str = ""
     """The version of our package, for those who watch."""
 

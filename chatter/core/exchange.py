@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chatter.core.handover import Handover
-from chatter.core.outbox import RECORD_HEAD_BYTES
+from chatter.core.outbox import MAX_CHARGE_BYTES, RECORD_HEAD_BYTES
 from chatter.wire.ranges import RANGE_BOUND
 from chatter.wire.records import Ack, Report, SessionCredit
 
@@ -18,9 +18,11 @@ from chatter.wire.records import Ack, Report, SessionCredit
 # the bare acknowledgement of what came: so that travels with ours, and is no packet of its own.
 ACK_DELAY_S = 0.03
 
-# What one side may send before the other has taken it in: a millisecond of a fast network, and a
-# thousand small messages.
+# What one side may send before the other has taken it in: at most a millisecond of a fast network.
+# At first, and where handlers are slow, twice what the largest record may cost: who is told of more
+# when half of it is left never waits for something that does not come.
 WINDOW_BYTES = 1024 * 1024
+LEAST_WINDOW_BYTES = 2 * MAX_CHARGE_BYTES
 
 # An answer that calls nothing done.
 _ACK_BYTES = Ack(0, ()).size_bound() + RECORD_HEAD_BYTES
@@ -49,6 +51,7 @@ class Exchange:
         "_settled",
         "_taken_in",
         "_undone",
+        "_window",
         "ack_at",
         "limit",
         "open",
@@ -58,8 +61,8 @@ class Exchange:
     def __init__(self) -> None:
         self._sent = 0
         self._position = 0
-        self._settled = 0  # what had been sent when all of it was done
-        self.limit = WINDOW_BYTES
+        self._settled = 0  # what had been sent up to the last that is known to have come
+        self.limit = LEAST_WINDOW_BYTES
         """How far the other side lets us go, in bytes of gossips and chunks with their charge."""
         self.open: dict[int, Handover] = {}
         """What we handed over and the other side has not called done, by index."""
@@ -67,7 +70,8 @@ class Exchange:
         self.received = 0
         """Gossips that came: the index of the last one."""
         self._taken_in = 0
-        self._granted = WINDOW_BYTES
+        self._window = LEAST_WINDOW_BYTES
+        self._granted = self._window
         self._undone = 0
         self._done: list[int] = []
         self._reports: list[Report] = []
@@ -97,6 +101,7 @@ class Exchange:
             self.open[self._sent] = handover
             self._open_bytes += len(handover.gossip.payload)
             handover.sent_at = now
+            handover.position = self._position
 
     def forgotten(self) -> list[Handover]:
         """The oldest that are too many to wait for their answers, taken out."""
@@ -109,6 +114,9 @@ class Exchange:
 
     def acknowledged(self, ack: Ack) -> Iterator[Handover]:
         """The handovers that are done, taken out."""
+        newest = self.open.get(ack.taken)
+        if newest is not None:
+            self._settled = max(self._settled, newest.position)
         for first, last in ack.done:
             if last - first < len(self.open):
                 indices: Iterator[int] | list[int] = iter(range(first, last + 1))
@@ -131,13 +139,19 @@ class Exchange:
     @property
     def owes_credit(self) -> bool:
         """Whether the other side has used half of the window."""
-        return self._granted - self._taken_in <= WINDOW_BYTES // 2
+        return self._granted - self._taken_in <= self._window // 2
 
-    def grant(self) -> SessionCredit | None:
-        """What to let the other side send now; None while it has half of the window left."""
+    def grant(self, window: int) -> SessionCredit | None:
+        """What to let the other side send now; None while it has half of the last one left.
+
+        Args:
+            window: what may be under way, from LEAST_WINDOW_BYTES to WINDOW_BYTES.
+        """
         if not self.owes_credit:
             return None
-        self._granted = self._taken_in + WINDOW_BYTES
+        self._window = window
+        # What was granted is not taken back: of a smaller window that may be all for now.
+        self._granted = max(self._granted, self._taken_in + window)
         return SessionCredit(self._granted)
 
     def take(self, now: float) -> int:

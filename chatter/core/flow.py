@@ -182,6 +182,7 @@ class ReceivingFlow:
             flow = peer.flow[channel] = Flow(position)
         if position <= flow.seen:
             return
+        self._context.appetite.bytes += position - flow.seen
         flow.seen = position
         self._active[peer.netid] = now
         # A quarter of what the last grant gave is used: the next arrives before the rest is.
@@ -228,14 +229,16 @@ class ReceivingFlow:
     def _grant(self, peer: Peer, channel: int, now: float) -> Grant:
         flow = peer.flow[channel]
         flow.paid = flow.seen
-        flow.limit = max(flow.limit, flow.seen + self._share(now))
+        flow.limit = max(flow.limit, flow.seen + self._share(peer, channel, now))
         return Grant(peer.netid, channel, flow.limit)
 
-    def _share(self, now: float) -> int:
+    def _share(self, peer: Peer, channel: int, now: float) -> int:
         """What each active sender may have under way: half of the buffer is theirs together.
 
         Never less than the largest datagram, or its sender could not go on at all.
         """
         active = sum(1 for at in self._active.values() if now - at <= ACTIVE_S) or 1
-        buffer = self._context.buffer or _NO_BUFFER_BYTES
-        return max(MAX_FRAME_BYTES + CHARGE_BYTES, buffer // 2 // active)
+        most = (self._context.buffer or _NO_BUFFER_BYTES) // 2 // active
+        return self._context.appetite.window_bytes(
+            (peer.netid, channel), MAX_FRAME_BYTES + CHARGE_BYTES, most, now
+        )

@@ -7,7 +7,7 @@ sees to all of them at once, when the shell has its next turn.
 
 from __future__ import annotations
 
-from chatter.core.outbox import MORE_CHARGE_BYTES
+from chatter.core.outbox import CHARGE_BYTES, MAX_CHARGE_BYTES, MORE_CHARGE_BYTES
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.burst import (
     MAX_BODY_BYTES,
@@ -17,15 +17,15 @@ from chatter.wire.burst import (
     encode_bodies,
 )
 from chatter.wire.gossip import NO_NETIDS, Gossip
-from chatter.wire.seal import MAX_FRAME_BYTES
 
 # Larger bodies go alone: of them a frame holds so few that little is won.
 MAX_GATHERED_BYTES = min(7 * 1024, MAX_BODY_BYTES)
 
-# Together they take no more of the receivers' credit than the least that is granted, a full frame.
+# Together they take no more of the receivers' credit than the least that is granted at a time. More
+# in one would win little: what is done once for all of them is then a few steps for each.
 MAX_BURST_BYTES = 30 * 1024
-MAX_GATHERED = 64
-assert MAX_BURST_BYTES + MAX_GATHERED * MORE_CHARGE_BYTES < MAX_FRAME_BYTES - 1024
+MAX_GATHERED = 240
+assert MAX_BURST_BYTES + MAX_GATHERED * MORE_CHARGE_BYTES + CHARGE_BYTES < MAX_CHARGE_BYTES
 
 _make = tuple.__new__
 

@@ -183,7 +183,7 @@ class SerializerDB:
         if handler.tag in self._handlers:
             raise ConfigError(f"tag {handler.tag!r} has a handler already; a tag has one")
         self._handlers[handler.tag] = handler
-        self.ways.clear()
+        self.ways = {}  # another one: a thread may be about to keep what it found before
 
     def way(self, tag: str, codec: str | None) -> Way:
         """How bodies of a tag are encoded, where they name no NetIDs.
@@ -191,6 +191,7 @@ class SerializerDB:
         Raises:
             ConfigError: no such codec.
         """
+        ways = self.ways
         handler = self._handlers.get(tag)
         compress = handler is None or handler.compress
         if codec is not None or handler is None:
@@ -202,9 +203,9 @@ class SerializerDB:
             way = Way(handler.codec, BUILT_IN[handler.codec].encode, compress)
         else:
             way = Way(handler.codec, None, compress)
-        if len(self.ways) >= MAX_WAYS:
-            self.ways.clear()
-        self.ways[tag, codec] = way
+        if len(ways) >= MAX_WAYS:
+            ways.clear()
+        ways[tag, codec] = way
         return way
 
     def get(self, tag: str) -> MessageHandler | None:

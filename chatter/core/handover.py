@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Handover:
     """One gossip for one head, from the moment it is queued until the head's branch is done."""
 
-    __slots__ = ("accepted", "duty", "gossip", "head", "sent_at", "transfer", "tries")
+    __slots__ = ("accepted", "duty", "gossip", "head", "position", "sent_at", "transfer", "tries")
 
     def __init__(
         self,
@@ -31,6 +31,8 @@ class Handover:
         self.duty = duty
         """What it is a part of; None where the head alone is served and numbers repair a loss."""
         self.sent_at = now
+        self.position = 0
+        """How much its connection has carried with it, as credit counts."""
         self.transfer = transfer
         """The chunks that follow a header."""
         self.accepted = False

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
+from chatter.core.exchange import LEAST_WINDOW_BYTES, WINDOW_BYTES
 from chatter.core.handover import Handover
 from chatter.core.outbox import RECORD_HEAD_BYTES, Outbox
 from chatter.core.session import Session
@@ -257,7 +258,9 @@ class Links:
         records: list[Record] = []
         if session in self._unpaid and self._accepting():
             del self._unpaid[session]
-            grant = exchange.grant()
+            grant = exchange.grant(
+                self._context.appetite.window_bytes(session, LEAST_WINDOW_BYTES, WINDOW_BYTES, now)
+            )
             if grant is not None:
                 records.append(grant)
         used = 0
@@ -379,6 +382,7 @@ class Links:
     def taken_in(self, session: Session, charge: int) -> None:
         """Gossips and chunks came on a connection."""
         session.exchange.taken_in(charge)
+        self._context.appetite.bytes += charge
         if session.exchange.owes_credit:
             self._unpaid[session] = None
             if self._accepting():

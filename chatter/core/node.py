@@ -84,6 +84,7 @@ class Node:
         channels: the multicast channels that the shell opened.
         buffer: bytes of receive buffer that the operating system granted.
         gauges: what the shell can tell of itself at the moment, by name; must not switch greenlets.
+        queued: how many messages wait for handlers at the moment; must not switch greenlets.
         package: the version of our package, for those who watch.
     """
 
@@ -99,6 +100,7 @@ class Node:
         channels: Sequence[ChannelSpec] = (),
         buffer: int = 0,
         gauges: Callable[[], Mapping[str, int]] = dict,
+        queued: Callable[[], int] = lambda: 0,
         package: str = "",
     ) -> None:
         ring = KeyRing(config.secrets, config.label)
@@ -106,6 +108,7 @@ class Node:
         peers = PeerDB(local)
         context = Context(config, local, identity, peers, rng, random_bytes, UdpQueue(), buffer)
         context.package = package
+        context.appetite.queued = queued
         self._context = context
         self._gauges = gauges
         self._now = 0.0
@@ -423,8 +426,6 @@ class Node:
         self._begin(now)
         context = self._context
         targets = context.peers.live_netids()
-        if not targets:
-            context.counts["broadcasts_to_nobody"] += 1
         local = context.local
         limit = min(self._burst_bytes - head_bound(tag, local), room)
         self._gathering = Gathering(
@@ -459,7 +460,10 @@ class Node:
         context.number += 1
         context.counts["broadcasts"] += 1
         self._seqno += 1
-        return broadcast, gathering.targets
+        targets = gathering.targets
+        if not targets:
+            context.counts["broadcasts_to_nobody"] += 1
+        return broadcast, targets
 
     def flush(self, now: float) -> None:
         """Have what was gathered sent."""
@@ -488,6 +492,7 @@ class Node:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
         self._begin(now)
         self._receiver.transformed(broadcast, payload, now)
+        self._pay(now)
 
     # Datagrams
 
@@ -528,8 +533,9 @@ class Node:
             return None
         return self._count_sent(frame)
 
-    def udp_frame(self) -> tuple[NetID, bytes] | None:
+    def udp_frame(self, now: float) -> tuple[NetID, bytes] | None:
         """The next unicast datagram and where it goes, or None."""
+        self._begin(now)
         waiting = self._context.udp.take()
         if waiting is None:
             return None
@@ -698,7 +704,17 @@ class Node:
         ):
             peer = peers.get(asked)
             if peer is not None and peer.live:
-                self._contacts.challenge(peer.netid, peer.life, now)
+                self._ask_how_far(peer, now)
+
+    def _ask_how_far(self, peer: Peer, now: float) -> None:
+        netid, unanswered = peer.netid, self._context.timing.unanswered(peer.netid) > 2
+        if peer.udp_heard or not (unanswered or self._links.warm(netid)):
+            self._contacts.challenge(netid, peer.life, now)
+            return
+        # Where no datagrams pass, a connection tells as well how far away its other end is.
+        question = self._contacts.question(netid, peer.life, now)
+        if question is not None:
+            self._links.send(netid, question)
 
     def _believe(self, session: Session) -> None:
         """A frame came on a connection: its peer may head branches again."""
@@ -725,6 +741,7 @@ class Node:
         """Whether gossips that come now can be taken in, and passed on."""
         return not (
             self._handlers_full
+            or self._receiver.crowded
             or self._links.crowded(self._now)
             or any(one.outbox.crowded for one in self._channels)
         )
@@ -755,10 +772,11 @@ class Node:
         again = gossip._replace(hop=hop, distribution=())
         if isinstance(again, Gossip) and again.confirm_ms:
             again = again._replace(confirm_ms=0)
-        for channel in self._channels.fitting(again.size_bound()):
-            peers = [self._context.peers.get(netid) for netid in askers]
-            if all(peer is not None and channel in peer.hears for peer in peers):
-                return self._channels[channel].put_gossip(again)
+        peers = [self._context.peers.get(netid) for netid in askers]
+        for index in self._channels.fitting(again.least_bound()):
+            if all(peer is not None and index in peer.hears for peer in peers):
+                channel = self._channels[index]
+                return all([channel.put_gossip(part) for part in again.parts(channel.budget)])
         return False
 
     def _ask_since(self, origin: NetID, now: float) -> bool:
@@ -772,6 +790,7 @@ class Node:
 
         Connections belong to a life, so they end; the next broadcast has an epoch above any known.
         """
+        assert self._gathering is None, "they have ids of the former life"
         context = self._context
         life = make_life(0, context.random_bytes(10), above=above)
         context.identity = Identity(context.identity.ring, life)

@@ -33,9 +33,12 @@ CHARGE_BYTES = 768
 MAX_CONTROL_BYTES = 256 * 1024
 
 
-# ... and each further broadcast of a burst. A handler's queue counts messages: what is under way
-# has to stay near what it takes before the senders are held back, however small they are.
-MORE_CHARGE_BYTES = 512
+# ... and each further broadcast of a burst: an object of bytes, its place in a list, and as much
+# again for what it is decoded to. So a window holds a bounded number, however small they are.
+MORE_CHARGE_BYTES = 64
+
+# No record costs more, as no less than this is granted at a time: one that did could never go.
+MAX_CHARGE_BYTES = 56 * 1024
 
 
 class Batch(NamedTuple):
@@ -52,7 +55,8 @@ def charge_of(record: Broadcasts | Chunk) -> int:
     """What a record takes of the credit on a connection; both sides reckon alike."""
     if isinstance(record, Chunk):
         return CHARGE_BYTES + len(record.data)
-    return CHARGE_BYTES + len(record.payload) + MORE_CHARGE_BYTES * (record.many - 1)
+    charge = CHARGE_BYTES + len(record.payload) + MORE_CHARGE_BYTES * (record.many - 1)
+    return min(charge, MAX_CHARGE_BYTES)
 
 
 class Outbox:
@@ -63,28 +67,29 @@ class Outbox:
 
     Args:
         max_bytes: the bound on gossips, in bytes of records as they will be framed.
-        datagrams: whether it is emptied by datagrams. Then credit counts bytes of frames, and each
-            chunk goes with its header, as any datagram may be the first that somebody hears.
+        datagram_bytes: what one datagram takes of records, if it is emptied by datagrams. Then
+            credit counts bytes of frames, and each chunk goes with its header, as any datagram may
+            be the first that somebody hears. 0: by a connection.
     """
 
     __slots__ = (
         "_chunk_is_next",
         "_control",
         "_control_bytes",
-        "_datagrams",
+        "_datagram_bytes",
         "_gossips",
         "_max_bytes",
         "_transfers",
         "bytes",
     )
 
-    def __init__(self, max_bytes: int, *, datagrams: bool = False) -> None:
+    def __init__(self, max_bytes: int, *, datagram_bytes: int = 0) -> None:
         self._control: deque[tuple[int, Record]] = deque()
         self._gossips: deque[tuple[int, Broadcasts, Handover | None]] = deque()
         self._transfers: dict[BroadcastID, Transfer] = {}
         self._control_bytes = 0
         self._max_bytes = max_bytes
-        self._datagrams = datagrams
+        self._datagram_bytes = datagram_bytes
         self._chunk_is_next = False
         self.bytes = 0
         """Bytes of gossips that wait."""
@@ -174,15 +179,17 @@ class Outbox:
 
     def _cost(self, size: int, gossip: Broadcasts) -> int:
         """What it takes of the receivers' credit."""
-        if self._datagrams:
-            return size + MORE_CHARGE_BYTES * (gossip.many - 1)
+        if self._datagram_bytes:
+            # A list of neighbours is a fraction of its bound, and was found to fit in a datagram.
+            size = min(size, self._datagram_bytes)
+            return min(size + MORE_CHARGE_BYTES * (gossip.many - 1), MAX_CHARGE_BYTES)
         return charge_of(gossip)
 
     def _take_chunk(self, records: list[Record], budget: int, credit: int) -> tuple[int, bool]:
         """Append the next chunk that can go; its charge, and whether it wants a plain frame."""
         for broadcast, transfer in self._transfers.items():
             header = transfer.header
-            head = header.size_bound() + RECORD_HEAD_BYTES if self._datagrams else 0
+            head = header.size_bound() + RECORD_HEAD_BYTES if self._datagram_bytes else 0
             most = min(budget - CHUNK_HEAD_BYTES - head, credit - CHARGE_BYTES)
             chunk = None if most <= 0 else transfer.next_chunk(most, min(most, LEAST_CHUNK_BYTES))
             if chunk is None:

@@ -107,7 +107,6 @@ class Receiver:
         self._watcher = watcher
         self._new_life = new_life
         self._transforms = Transforms()
-        self._held: dict[BroadcastID, list[Duty]] = {}
 
     def receive(
         self,
@@ -154,18 +153,19 @@ class Receiver:
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
-        gossip = self._transforms.release(broadcast)
-        if gossip is None:
+        held = self._transforms.release(broadcast)
+        if held is None:
             return  # it took too long, and the broadcast went on as it came
+        gossip, duty = held
         if payload is not None:
             gossip = with_payload(gossip, payload)._replace(revision=gossip.revision + 1)
             self._store.add(gossip._replace(distribution=()), now)
-        self._release(gossip, now)
+        self._release(gossip, duty, now)
 
     def tick(self, now: float) -> None:
         """Let go what waited long enough."""
-        for gossip in self._transforms.overdue(now):
-            self._release(gossip, now)
+        for gossip, duty in self._transforms.overdue(now):
+            self._release(gossip, duty, now)
         for header, arriving in self._large.tick(now):
             for ready in arriving.ways:
                 self._channels[ready.channel].outbox.abandon(header.id)
@@ -182,6 +182,11 @@ class Receiver:
     def pending(self) -> bool:
         """Whether something waits for its handler before it travels on."""
         return bool(self._transforms)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits for its handler that the senders are to be held back."""
+        return self._transforms.crowded
 
     # Receive
 
@@ -249,8 +254,7 @@ class Receiver:
         self._store.add(gossip._replace(distribution=()) if gossip.distribution else gossip, now)
         held = False
         if serve and wanted:
-            handler = self._handlers.get(gossip.tag)
-            held = handler is not None and handler.transforms
+            held = self._holds(gossip.tag)
         if held:
             self._hold(gossip, serve, parent, now)
         elif parent is not None or serve or gossip.confirm_ms or not number:
@@ -264,8 +268,7 @@ class Receiver:
     ) -> None:
         parent, serve = self._asked(burst, sender, session, now)
         counts = self._context.counts
-        handler = self._handlers.get(burst.tag)
-        if serve and handler is not None and handler.transforms:
+        if serve and self._holds(burst.tag):
             # Each travels on by itself, when its handler had it. For that we answer from now on.
             for gossip in burst.gossips():
                 self._receive_one(gossip, sender, None, serve, "tcp", now)  # who else asks us to
@@ -324,6 +327,7 @@ class Receiver:
         gossip = deliver.gossip
         effects = self._context.effects
         self._context.tags.count(gossip.tag, many)
+        self._context.appetite.messages += many
         if self._watched.active:
             self._watched.delivered(deliver, now)
         handler = self._handlers.dispatcher(gossip.tag)
@@ -383,22 +387,30 @@ class Receiver:
             if gossip.confirm_ms:
                 self._links.answer_soon(session)
 
+    def _holds(self, tag: str) -> bool:
+        """Whether what we are asked to pass on waits for its handler first."""
+        handler = self._handlers.get(tag)
+        if handler is None or not handler.transforms:
+            return False
+        if self._transforms.full:
+            self._context.counts["transforms_left_out"] += 1
+            return False
+        return True
+
     def _hold(
         self, gossip: Gossip, serve: tuple[NetID, ...], parent: Parent | None, now: float
     ) -> None:
         duty = self._duties.open(header_of(gossip), now, parent=parent)
         duty.accepted = False
-        self._held[gossip.id] = [duty]
-        self._transforms.hold(gossip._replace(distribution=serve), now)
+        self._transforms.hold(gossip._replace(distribution=serve), duty, now)
         self._context.wake(self._transforms.next_wakeup())
 
-    def _release(self, gossip: Gossip, now: float) -> None:
-        for duty in self._held.pop(gossip.id, ()):
-            duty.gossip = header_of(gossip)._replace(distribution=())
-            self._forwarder.forward(duty.gossip, gossip.distribution, now, duty)
-            if duty.parent is not None and duty.confirmed:
-                self._say_taken(gossip, duty.parent[0].netid or gossip.id.origin, duty.parent, now)
-            self._duties.accept(duty, now)
+    def _release(self, gossip: Gossip, duty: Duty, now: float) -> None:
+        duty.gossip = header_of(gossip)._replace(distribution=())
+        self._forwarder.forward(duty.gossip, gossip.distribution, now, duty)
+        if duty.parent is not None and duty.confirmed:
+            self._say_taken(gossip, duty.parent[0].netid or gossip.id.origin, duty.parent, now)
+        self._duties.accept(duty, now)
 
     # Large payloads
 
@@ -444,8 +456,7 @@ class Receiver:
         duty = self._duties.open(header._replace(distribution=()), now, parent=parent)
         duty.accepted = False
         arriving.duties.append(duty)
-        handler = self._handlers.get(header.tag)
-        if serve and handler is not None and handler.transforms:
+        if serve and self._holds(header.tag):
             arriving.held.append((duty, serve))
         else:
             self._forwarder.forward(duty.gossip, serve, now, duty)
@@ -487,9 +498,9 @@ class Receiver:
         if not wanted:
             self._origins.note_too_late(gossip.id)
         if held:
-            self._transforms.hold(gossip._replace(distribution=tuple(held)), now)
+            first, _ = arriving.held[0]
+            self._transforms.hold(gossip._replace(distribution=tuple(held)), first, now)
             self._context.wake(self._transforms.next_wakeup())
-            self._held[gossip.id] = [arriving.held[0][0]]
             for duty, _ in arriving.held[1:]:
                 self._duties.give_up(duty, now)
         for duty in arriving.duties:
@@ -568,7 +579,9 @@ class Receiver:
             self._repair.told_since(netid, peer.epoch, hello.since, now)
         if session is None:
             self._contacts.answer(netid, peer.life, hello, now)
-        elif hello.challenge is not None:
+            return
+        self._contacts.note_echo(netid, hello, now)
+        if hello.challenge is not None:
             # Answers return on the connection: who asks there may hear no datagrams.
             self._links.send(netid, self._contacts.own_hello(netid, echo=hello.challenge))
 
@@ -586,11 +599,11 @@ def _where(broadcasts: Broadcasts, yes: Sequence[bool]) -> list[Broadcasts]:
         return [broadcasts]
     if isinstance(broadcasts, Gossip):
         return []
-    parts: list[Broadcasts] = []
+    spans: list[tuple[int, int]] = []
     start = 0
     for so, group in groupby(yes):
         stop = start + len(list(group))
         if so:
-            parts.append(broadcasts.part(start, stop))
+            spans.append((start, stop))
         start = stop
-    return parts
+    return broadcasts.stretches(spans)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from chatter.config import Config
 from chatter.core.numbers import Ranges
@@ -64,18 +64,36 @@ class _Stream:
         del bursts[found[0]]
         return found[1]
 
-    def bursts_in(self, first: int, last: int) -> Iterator[Broadcasts]:
-        """What the bursts have of these numbers, ascending."""
+    def bursts_in(self, ranges: Ranges, limit: int) -> list[Broadcasts]:
+        """What the bursts have of these numbers, ascending, until it is ``limit`` of them or more.
+
+        Bursts and ranges both ascend, so each is gone through once.
+        """
         bursts = self.bursts
-        position = bisect_right(bursts, first, key=_number_of) - 1
-        for index in range(max(0, position), len(bursts)):
-            burst = bursts[index]
-            if burst.number > last:
-                return
-            start = max(0, first - burst.number)
-            stop = min(burst.many, last - burst.number + 1)
-            if start < stop:
-                yield burst.part(start, stop)
+        found: list[Broadcasts] = []
+        index = 0
+        spans: list[tuple[int, int]] = []  # of the burst at ``index``
+        for first, last in ranges:
+            at = max(index, bisect_right(bursts, first, key=_number_of) - 1)
+            while limit > 0:
+                if at != index:
+                    if spans:
+                        found += bursts[index].stretches(spans)
+                    index, spans = at, []
+                if at >= len(bursts) or bursts[at].number > last:
+                    break
+                burst = bursts[at]
+                start = max(0, first - burst.number)
+                stop = min(burst.many, last - burst.number + 1)
+                if start < stop:
+                    spans.append((start, stop))
+                    limit -= stop - start
+                if burst.last_number >= last:
+                    break
+                at += 1
+        if spans:
+            found += bursts[index].stretches(spans)
+        return found
 
 
 def _number_of(burst: Burst) -> int:
@@ -160,7 +178,17 @@ class Store:
         self._kept -= 1
         self.bytes -= len(gossip.payload) + ENTRY_BYTES
         if len(self._oldest) > 2 * self._kept + _SLACK:
-            self._oldest = deque(one for one in self._oldest if self.get(one[1]) is not None)
+            self._oldest = deque(one for one in self._oldest if one[1] in self)
+
+    def __contains__(self, broadcast: BroadcastID) -> bool:
+        """Whether the broadcast is here. Cheaper than ``get``, which makes a gossip of one that
+        came in a burst."""
+        origin, epoch, seqno = broadcast
+        stream = self._streams.get((origin, epoch))
+        return stream is not None and (
+            seqno in stream.by_seqno
+            or (bool(stream.bursts) and stream.burst_with(seqno) is not None)
+        )
 
     def get(self, broadcast: BroadcastID) -> Gossip | None:
         """The broadcast, or None if it was never here or is too long ago."""
@@ -176,22 +204,18 @@ class Store:
         return gossip
 
     def held(self, origin: NetID, epoch: int, ranges: Ranges, limit: int) -> list[Broadcasts]:
-        """The first of the asked numbers that are here, ascending, ``limit`` of them.
+        """The first ``limit`` of the asked numbers that are here, ascending.
 
-        However wide the ranges, the work is bounded by what is kept of that life.
+        Those of a burst that follow each other come as one. Each range begins above the end of the
+        one before it. However wide they are, the work is bounded by what is kept of that life.
         """
         stream = self._streams.get((origin, epoch))
         if stream is None:
             return []
         found: list[Broadcasts] = [*_singles(stream.by_number, ranges, limit)]
-        for first, last in ranges:
-            room = limit
-            for burst in stream.bursts_in(first, last) if stream.bursts else ():
-                found.append(burst)
-                room -= burst.many
-                if room <= 0:
-                    break
-        found.sort(key=lambda one: one.number)
+        if stream.bursts:
+            found += stream.bursts_in(ranges, limit)
+            found.sort(key=lambda one: one.number)
         for position, one in enumerate(found):
             if one.many >= limit:
                 last_one = one.part(0, limit) if isinstance(one, Burst) else one

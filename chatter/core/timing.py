@@ -107,6 +107,10 @@ class Timing:
             self._unanswered[one] = self._unanswered.get(one, 0) + 1
         return asked
 
+    def unanswered(self, netid: NetID) -> int:
+        """How many questions in a row this peer was asked without an answer until now."""
+        return self._unanswered.get(netid, 0)
+
     def _unknown(self, netid: NetID, now: float) -> bool:
         if self._unanswered.get(netid, 0) >= MOST_UNANSWERED:
             return False

@@ -226,9 +226,13 @@ class Watched:
                 yield broadcasts
             return
         origin, epoch, seqno = broadcasts.id
-        for position in range(broadcasts.many):
-            if chosen(BroadcastID(origin, epoch, seqno + position), self._thin):
-                yield broadcasts.gossip(position)
+        positions = [
+            position
+            for position in range(broadcasts.many)
+            if chosen(BroadcastID(origin, epoch, seqno + position), self._thin)
+        ]
+        if positions:
+            yield from broadcasts.gossips(positions)
 
     def _clock_us(self, at: float) -> int:
         return min(MAX_CLOCK_US, max(0, int((at - self._started_at) * 1e6)))

@@ -4,7 +4,7 @@
 
     open ─ above the soft bound ─▶ full ─ for slow_handler_s, or above the hard bound ─▶ behind
       ▲                              │                                                      │
-      └──────────────────────────────┴──────────── down to half of the soft bound ──────────┘
+      └──────────────────────────────┴──────────── down to 3/4 of the soft bound ───────────┘
 
 *Full* holds back the senders: the node grants nobody any more credit, so what was on its way still
 comes and then no more, and nothing is lost. But one handler must not stop the whole network for
@@ -26,6 +26,11 @@ SOFT_MESSAGES = 4096
 
 # Large messages are few. With 8 MiB of them waiting it is time to stop asking for more.
 SOFT_BYTES = 8 * 1024 * 1024
+
+# The senders go on when a quarter of that is done: one of 2,500 messages a second, which is slow,
+# then holds them up for less than slow_after_s.
+RESUME_MESSAGES = SOFT_MESSAGES * 3 // 4
+RESUME_BYTES = SOFT_BYTES * 3 // 4
 
 # What is in flight when the senders are held back must find room: no socket buffer that a system
 # grants by itself holds as much. A peer that ignores our credit gets no further than this.
@@ -138,16 +143,26 @@ class Inbox:
         return True
 
     def take(self) -> Deliver:
-        """The oldest. Raises IndexError if there is none."""
+        """The oldest. Raises IndexError if there is none.
+
+        One message is off the account with that. Those of a burst wait on, in the hands of who took
+        it, until they are ``done``.
+        """
         delivery = self.queue.popleft()
-        self._messages -= delivery.gossip.many
-        self.bytes -= len(delivery.gossip.payload)
+        gossip = delivery.gossip
+        if gossip.many == 1:
+            self.done(1, len(gossip.payload))
+        return delivery
+
+    def done(self, messages: int, size: int) -> None:
+        """So many messages of a burst that was taken wait no more, and so many bytes are let go."""
+        self._messages -= messages
+        self.bytes -= size
         if self.full or self.behind:
             if not self._above():
                 self._above_since = math.inf
-            if self._messages <= SOFT_MESSAGES // 2 and self._bytes_at_most(SOFT_BYTES // 2):
+            if self._messages <= RESUME_MESSAGES and self._bytes_at_most(RESUME_BYTES):
                 self.full = self.behind = False
-        return delivery
 
     def check(self, now: float) -> None:
         """Fall behind if it was above its soft bound for too long."""

@@ -41,6 +41,10 @@ class BurstReading:
         self._bodies = burst.bodies()
         self._undecodable = undecodable
         self._position = 0
+        self.size = len(burst.payload)
+        """Bytes that its messages keep until the last of them is done."""
+        self.handed = 0
+        """How many ``next`` went through last, those that cannot be decoded too."""
 
     def next(self, most: int) -> Iterator[Any] | None:
         """The next messages, at most so many; or bodies, if the handler takes no more than that.
@@ -49,6 +53,7 @@ class BurstReading:
         """
         start = self._position
         bodies: Sequence[Any] = self._bodies[start : start + most]
+        self.handed = len(bodies)
         if not bodies:
             return None
         self._position += len(bodies)

@@ -6,13 +6,16 @@ which does what the core asks, in order, and never waits.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import os
 import random
 import socket
+import sys
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -97,7 +100,8 @@ class Runtime:
         self.running = False
         self.connections: dict[Session, Carrier] = {}
         self.room = Event()
-        """Set whenever a group's queue was emptied."""
+        """Set whenever there may be more: a group's queue was emptied, a frame went out on some
+        connection, or the node stops."""
         self.handlers_keep_up = Event()
         """Set unless some handler's queue is full, and not for so long that it pays for that."""
         self.handlers_keep_up.set()
@@ -110,6 +114,9 @@ class Runtime:
         self._package = package
         self._greenlets = Group()
         self._ports: list[MulticastPort] = []
+        self._effects: deque[Effect] = deque()
+        """What the core asked for and is not carried out yet."""
+        self._speaking: dict[MulticastPort, None] = {}
         self._alarm = Event()
         self._alarm_at = 0.0
         self._warned_clash_at = float("-inf")
@@ -186,6 +193,7 @@ class Runtime:
     def _flush(self, deadline: float) -> None:
         # First what is queued: a farewell by multicast would overtake what goes by TCP. Half of the
         # time is kept for the farewell, as a relay may never be without something to send.
+        self._flush_gathered()
         now = time.monotonic()
         for until, last_word in ((now + (deadline - now) / 2, False), (deadline, True)):
             if last_word:
@@ -249,11 +257,10 @@ class Runtime:
             return None
         try:
             result = function(*args)
-            self.carry_out()
         except Exception:
-            self.node.counts["internal_errors"] += 1
-            self.logger.exception("a bug in chatter; please report it. The node goes on")
-            return None
+            self._report_bug()
+            result = None
+        self.carry_out()
         return result
 
     def in_handler(self) -> bool:
@@ -274,25 +281,39 @@ class Runtime:
         }
 
     def carry_out(self) -> None:
-        """Do what the core asked for since the last call. Never waits."""
-        node = self.node
-        while effects := node.take_effects():
-            speaking: dict[MulticastPort, None] = {}
-            for effect in effects:
-                if isinstance(effect, Deliver):
-                    self._dispatch.deliver(effect)
-                elif isinstance(effect, MulticastReady):
-                    speaking[self._ports[effect.channel]] = None
-                else:
-                    self._carry_out_rare(effect)
-            for port in speaking:  # after the others, as more may have come together by then
-                port.send_now()
+        """Do what the core asked for since the last call. Never waits.
+
+        Whatever one of these calls, an observer or a log handler, may fail: that is logged, and the
+        others are carried out. What ends the caller in between is left to the next call.
+        """
+        node, waiting, speaking = self.node, self._effects, self._speaking
+        waiting += node.take_effects()
+        while waiting or speaking:
+            while waiting:
+                effect = waiting.popleft()
+                try:
+                    if isinstance(effect, Deliver):
+                        self._dispatch.deliver(effect)
+                    elif isinstance(effect, MulticastReady):
+                        speaking[self._ports[effect.channel]] = None
+                    else:
+                        self._carry_out_rare(effect)
+                except Exception:
+                    self._report_bug()
+            while speaking:  # after the others, as more may have come together by then
+                port = next(iter(speaking))
+                del speaking[port]
+                try:
+                    port.send_now()
+                except Exception:
+                    self._report_bug()
+            waiting += node.take_effects()
         if node.due < self._alarm_at:
             self._alarm.set()
 
     def _carry_out_rare(self, effect: Effect) -> None:
         if isinstance(effect, FlushSoon):
-            # When whoever broadcasts lets go of the hub, before any greenlet has its turn.
+            # Once whoever broadcasts lets go of the hub, in line with the greenlets that are due.
             self._loop.run_callback(self._flush_gathered)
         elif isinstance(effect, SessionReady):
             connection = self.connections.get(effect.session)
@@ -322,8 +343,25 @@ class Runtime:
             function(*args)
         except Exception:
             if self.running:
-                self.node.counts["internal_errors"] += 1
-                self.logger.exception("a bug in chatter; please report it. The node goes on")
+                self._report_bug()
+
+    def _report_bug(self) -> None:
+        """Count and log the exception that is being handled; whatever the log does, none follows.
+
+        In the hub nothing may wait, which a log handler may have to, so a greenlet logs.
+        """
+        self.node.counts["internal_errors"] += 1
+        error = sys.exc_info()
+        if getcurrent() is get_hub():
+            self._greenlets.start(Greenlet(self._log_bug, error))
+        else:
+            self._log_bug(error)
+
+    def _log_bug(self, error: Any) -> None:
+        with contextlib.suppress(Exception):
+            self.logger.error(
+                "a bug in chatter; please report it. The node goes on", exc_info=error
+            )
 
     def _give_up_receipts(self) -> None:
         for receipt in list(self.receipts.values()):
@@ -454,6 +492,7 @@ class Runtime:
             ],
             buffer=min((pair.granted_receive_bytes for _, _, pair in opened), default=0),
             gauges=self.gauges,
+            queued=lambda: self._dispatch.queued,
             package=self._package,
         )
 

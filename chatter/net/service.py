@@ -44,6 +44,7 @@ from chatter.net.arguments import check_recipients, check_tag, check_timeout, kn
 from chatter.net.receipt import Receipt
 from chatter.net.runtime import Runtime
 from chatter.version import __version__
+from chatter.wire.gossip import NO_NETIDS
 from chatter.wire.seal import MAX_FRAME_BYTES
 
 # What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
@@ -212,6 +213,9 @@ class Service:
     ) -> Receipt:
         """Send a body to every live peer, or to some. Returns at once; may be called anywhere.
 
+        From a signal's handler only if that has a turn of its own (``gevent.signal_handler``): one
+        of ``signal.signal`` may interrupt this node, or this very call, in the middle of its work.
+
         Args:
             tag: the kind of message; needs no handler here.
             body: what its handler's ``encode_with`` takes; without a handler, what JSON takes.
@@ -230,36 +234,34 @@ class Service:
             ConfigError: an argument cannot be used as given. After any of these nothing was sent.
         """
         runtime = self._running()
-        if to is None and not confirm and timeout is None:
-            # Mostly so, and a hundred thousand times a second: as little as can be in between.
-            way = self.handlers.ways.get((tag, codec)) if type(tag) is str else None
-            if way is None:
-                check_tag(tag)
-                way = self.handlers.way(tag, codec)
-            name, encode, compress = way
-            if encode is not None:
-                try:
-                    data = encode(body)
-                except Exception as error:
-                    raise not_encoded(tag, error) from error
-                if len(data) <= self._most_gathered:
-                    if runtime.calls.here():
-                        return self._gather(runtime, tag, name, data, compress)
-                    call = functools.partial(self._gather, runtime, tag, name, data, compress)
-                    return runtime.calls.run(call)  # type: ignore[no-any-return]
-        confirm_s = None
-        if confirm or timeout is not None:
-            confirm_s = check_timeout(confirm, timeout, self.config.confirm_timeout_s)
-        check_tag(tag)
-        recipients = None if to is None else check_recipients(to)
-        handler = self.handlers.get(tag)
-        name, payload = encode_message(handler, tag, body, codec)
+        way = self.handlers.ways.get((tag, codec)) if type(tag) is str else None
+        confirm_s = recipients = None
+        if to is not None or confirm or timeout is not None or way is None:
+            # Mostly not so, a hundred thousand times a second: as little as can be in between.
+            if confirm or timeout is not None:
+                confirm_s = check_timeout(confirm, timeout, self.config.confirm_timeout_s)
+            check_tag(tag)
+            recipients = None if to is None else check_recipients(to)
+            way = way or self.handlers.way(tag, codec)
+        name, encode, compress = way
+        if encode is None:
+            payload = encode_message(self.handlers.get(tag), tag, body, codec)[1]
+        else:
+            try:
+                data = encode(body)
+            except Exception as error:
+                raise not_encoded(tag, error) from error
+            if recipients is None and confirm_s is None and len(data) <= self._most_gathered:
+                if runtime.calls.here():
+                    return self._gather(runtime, tag, name, data, compress)
+                call = functools.partial(self._gather, runtime, tag, name, data, compress)
+                return runtime.calls.run(call)  # type: ignore[no-any-return]
+            payload = NO_NETIDS + data
         if len(payload) - TABLE_BYTES > self.config.max_message_bytes:
             raise MessageTooLarge(
                 f"{len(payload) - TABLE_BYTES} bytes encoded, {self.config.max_message_bytes} are"
                 " allowed: send less, or a reference to where the rest is"
             )
-        compress = handler is None or handler.compress
         return runtime.calls.run(  # type: ignore[no-any-return]
             functools.partial(
                 self._send, runtime, tag, name, payload, recipients, compress, confirm_s

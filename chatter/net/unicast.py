@@ -52,7 +52,7 @@ class UnicastPort:
         while True:
             self._wake.wait()
             self._wake.clear()
-            while (waiting := shell.core(shell.node.udp_frame)) is not None:
+            while (waiting := shell.core(shell.node.udp_frame, time.monotonic())) is not None:
                 netid, frame = waiting
                 try:
                     self._sock.sendto(frame, (netid.ip, netid.port))

@@ -188,6 +188,7 @@ class Member:
             rng=self._rng,
             channels=self.channels,
             buffer=STOCK_BUFFER_BYTES,
+            queued=lambda: sum(map(len, self._workers.values())),
         )
         self.running = True
         self.network.attach(
@@ -427,7 +428,7 @@ class Member:
             while (frame := node.multicast_frame(channel, self._clock.now)) is not None:
                 network.send_multicast(self.netid, channel, frame)
         self._udp_ready = False
-        while (datagram := node.udp_frame()) is not None:
+        while (datagram := node.udp_frame(self._clock.now)) is not None:
             network.send_datagram(self.netid, *datagram)
         while self._ready_sessions:
             session = next(iter(self._ready_sessions))  # as the real writers wake up

@@ -14,7 +14,7 @@ class Worker:
 
     Args:
         takes_s: seconds for each.
-        full_at: how many may wait before the senders are held back. They may go on at half of it.
+        full_at: how many may wait before the senders are held back. They go on at 3/4 of it.
         keeps: whether its process is stopped; then the call is made when it goes on.
         note_full: told when that changes.
     """
@@ -30,6 +30,9 @@ class Worker:
         self.full = False
         self.most = 0
         """The most that ever waited at a time."""
+        self.longest_above_s = 0.0
+        """For how long more waited than may, at most, in one go."""
+        self._above_since: float | None = None
         self._clock = clock
         self._takes_s = takes_s
         self._full_at = full_at
@@ -47,6 +50,8 @@ class Worker:
         self.most = max(self.most, len(self._queue))
         if self._turn is None:
             self._turn = self._clock.after(self._takes_s, self._work)
+        if len(self._queue) > self._full_at and self._above_since is None:
+            self._above_since = self._clock.now
         if not self.full and len(self._queue) > self._full_at:
             self.full = True
             self._note_full()
@@ -57,14 +62,18 @@ class Worker:
             self._turn.cancel()
         self._turn = None
         self._queue.clear()
-        self.full = False
+        self.full, self._above_since = False, None
 
     def _work(self) -> None:
         if self._keeps(self._work):
             return
         self._queue.popleft()()
+        if self._above_since is not None:
+            self.longest_above_s = max(self.longest_above_s, self._clock.now - self._above_since)
+            if len(self._queue) <= self._full_at:
+                self._above_since = None
         more = bool(self._queue)
         self._turn = self._clock.after(self._takes_s, self._work) if more else None
-        if self.full and len(self._queue) <= self._full_at // 2:
+        if self.full and len(self._queue) <= self._full_at * 3 // 4:
             self.full = False
             self._note_full()

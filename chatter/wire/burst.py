@@ -16,7 +16,7 @@ gossips. The payload is put together once, at the origin, and travels verbatim.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -39,8 +39,8 @@ from chatter.wire.varint import encode_varint
 SIZE_BYTES = 2
 MAX_BODY_BYTES = (1 << 8 * SIZE_BYTES) - 1
 
-# More than a sender puts into one, as each is charged 512 bytes of credit. A few hundred bytes
-# of a compressed frame could otherwise stand for as many as a frame has bytes.
+# More than a sender puts into one, as each is charged 64 bytes of credit. A few hundred bytes of a
+# compressed frame could otherwise stand for as many as a frame has bytes.
 MAX_BROADCASTS = 1024
 
 _PLAIN, _ONE_SIZE = 2, 4
@@ -115,20 +115,38 @@ class Burst(NamedTuple):
         stops = accumulate(sizes, initial=SIZE_BYTES * many)
         return [payload[start:stop] for start, stop in pairwise(stops)]
 
-    def gossips(self) -> Iterator[Gossip]:
-        """The broadcasts one by one, each as it would travel alone."""
-        for position, body in enumerate(self.bodies()):
-            yield self._alone(position, body)
+    def gossips(self, positions: Sequence[int] | None = None) -> Iterator[Gossip]:
+        """The broadcasts one by one, each as it would travel alone; all, or those at positions."""
+        bodies = self.bodies()
+        for position in range(self.many) if positions is None else positions:
+            yield self._alone(position, bodies[position])
 
     def gossip(self, position: int) -> Gossip:
-        """The broadcast at a position, as it would travel alone."""
-        return self._alone(position, self.bodies()[position])
+        """The broadcast at a position, as it would travel alone. The others are not looked at."""
+        payload = self.payload
+        if self.one_size:
+            size = payload[0] << 8 | payload[1]
+            start = SIZE_BYTES + position * size
+        else:
+            sizes = struct.unpack_from(f">{position + 1}H", payload)
+            size = sizes[position]
+            start = SIZE_BYTES * self.many + sum(sizes) - size
+        return self._alone(position, payload[start : start + size])
 
     def part(self, start: int, stop: int) -> Broadcasts:
         """The broadcasts from one position up to another; one alone is a gossip."""
-        if stop - start == self.many:
-            return self
-        bodies = self.bodies()[start:stop]
+        (part,) = self.stretches(((start, stop),))
+        return part
+
+    def stretches(self, spans: Iterable[tuple[int, int]]) -> list[Broadcasts]:
+        """As ``part``, for any number of spans: the burst is taken apart once for all of them."""
+        spans = list(spans)
+        if spans == [(0, self.many)]:
+            return [self]
+        bodies = self.bodies()
+        return [self._stretch(start, bodies[start:stop]) for start, stop in spans]
+
+    def _stretch(self, start: int, bodies: Sequence[bytes]) -> Broadcasts:
         if len(bodies) == 1:
             return self._alone(start, bodies[0])
         origin, epoch, seqno = self.id
@@ -137,7 +155,7 @@ class Burst(NamedTuple):
             id=BroadcastID(origin, epoch, seqno + start),
             number=self.number + start,
             payload=payload,
-            many=stop - start,
+            many=len(bodies),
             one_size=one_size,
         )
 
@@ -150,23 +168,26 @@ class Burst(NamedTuple):
             largest = max(struct.unpack_from(f">{self.many}H", payload))
         return bound_of(len(NO_NETIDS) + largest, self.tag, self.id.origin)
 
-    def parts(self, most_bytes: int) -> Iterator[Broadcasts]:
+    def parts(self, most_bytes: int) -> list[Broadcasts]:
         """The same broadcasts in pieces whose ``size_bound`` is at most so much each.
 
         A body that is too large for that goes alone.
         """
-        if self.size_bound() <= most_bytes:
-            yield self
-            return
-        room = most_bytes - (self.size_bound() - len(self.payload))
+        bound = self.size_bound()
+        if bound <= most_bytes:
+            return [self]
+        room = most_bytes - (bound - len(self.payload))
+        bodies = self.bodies()
+        parts: list[Broadcasts] = []
         start = used = 0
-        for position, body in enumerate(self.bodies()):
+        for position, body in enumerate(bodies):
             cost = SIZE_BYTES + len(body)
             if used + cost > room and position > start:
-                yield self.part(start, position)
+                parts.append(self._stretch(start, bodies[start:position]))
                 start, used = position, 0
             used += cost
-        yield self.part(start, self.many)
+        parts.append(self._stretch(start, bodies[start:]))
+        return parts
 
     def netids(self) -> Sequence[NetID]:
         """What it needs in the NetID table of its frame."""

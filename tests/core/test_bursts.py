@@ -132,6 +132,42 @@ def test_where_a_handler_transforms_each_goes_its_own_way() -> None:
     ]
 
 
+def test_however_many_there_are_each_waits_for_its_handler() -> None:
+    """A second's worth of tiny ones: none goes on as it came for want of room."""
+    pair = Pair(transforms=True)
+    for first in range(1, 5001, 1000):
+        burst = make_burst(first, first + 999, distribution=(netid(8),))
+        pair.give(foreign(burst)._replace(codec="json"))
+    pair.server.node.tick(0.5)
+
+    delivered = pair.delivered()
+    assert [one.held for one in delivered] == [True] * 5000
+    node = pair.server.node
+    assert not any(duty.heads for duty in node._duties._duties)
+    for deliver in delivered:
+        node.transformed(deliver.gossip.id, b"\0\x00new", 0.6)
+    handed = [handover.gossip for duty in node._duties._duties for handover in duty.heads]
+    assert [one.payload for one in handed] == [b"\0\x00new"] * 5000
+
+
+def test_where_no_more_can_wait_the_senders_do_and_what_still_comes_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatter.core.transforms.MAX_HELD", 10)
+    pair = Pair(transforms=True)
+    node = pair.server.node
+    pair.give(foreign(make_burst(1, 5, distribution=(netid(8),)))._replace(codec="json"))
+    assert node._accepting()
+    pair.give(foreign(make_burst(6, 12, distribution=(netid(8),)))._replace(codec="json"))
+    assert not node._accepting()
+    delivered = pair.delivered()
+    assert [one.held for one in delivered] == [True] * 10 + [False] * 2
+    assert node.counts["transforms_left_out"] == 2
+    for deliver in delivered[:5]:
+        node.transformed(deliver.gossip.id, None, 0.0)
+    assert node._accepting()
+
+
 def test_a_handler_that_keeps_the_order_gets_it_whole_or_piece_by_piece() -> None:
     desk, remote = hearing()
     desk.handlers.add(codec_handler("tag", "bytes", lambda body, message: None, ordered=True))

@@ -319,6 +319,21 @@ def test_a_frame_that_names_another_sender_than_its_life_has(desk: Desk) -> None
             desk.hears(frame, group)
 
 
+def test_a_life_has_one_address_and_keeps_it(desk: Desk) -> None:
+    """Else what is remembered of its datagrams would be taken for another sender's."""
+    remote = Remote(2)
+    desk.meet(remote)
+    first = remote.multicast(make_gossip(1))
+    assert [one.netid for one in desk.hears(first)] == [remote.netid]
+
+    with pytest.raises(NotOurBusiness):
+        desk.contacts.prove(netid(3), remote.life, 9)
+    assert desk.contacts.life(netid(3)) is None
+    assert [one.netid for one in desk.hears(remote.multicast(make_gossip(2)))] == [remote.netid]
+    desk.contacts.forget(remote.netid)
+    assert desk.contacts.prove(netid(3), remote.life, 9)
+
+
 def test_a_challenge_goes_to_the_netid_inside_the_frame(desk: Desk) -> None:
     """Whoever sends it, so nobody can aim our answers at a third party's address."""
     desk.hears(Remote(2).multicast(Leave()))

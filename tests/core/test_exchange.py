@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from chatter.core import exchange as exchange_module
-from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES, Exchange
+from chatter.core.exchange import (
+    ACK_DELAY_S,
+    LEAST_WINDOW_BYTES,
+    UNNOTICED_BYTES,
+    WINDOW_BYTES,
+    Exchange,
+)
 from chatter.core.handover import Handover
 from chatter.wire.records import Ack, Report, Served, SessionCredit
+from chatter.wire.seal import MAX_FRAME_BYTES
 from tests.core.parts import make_gossip, netid
 
 PLENTY = 60_000
@@ -144,16 +153,50 @@ def test_an_answer_that_has_no_room_at_all_waits_for_the_next_frame() -> None:
 
 def test_credit_is_used_by_sending_and_given_back_by_taking_in() -> None:
     near, far = Exchange(), Exchange()
-    near.sent([], WINDOW_BYTES // 2 - 1, 0.0)
-    far.taken_in(WINDOW_BYTES // 2 - 1)
-    assert near.credit == WINDOW_BYTES // 2 + 1
-    assert far.grant() is None  # a grant for each frame would be half of all frames
+    half = LEAST_WINDOW_BYTES // 2
+    near.sent([], half - 1, 0.0)
+    far.taken_in(half - 1)
+    assert near.credit == half + 1
+    assert far.grant(WINDOW_BYTES) is None  # a grant for each frame would be half of all frames
 
     near.sent([], 1, 0.0)
     far.taken_in(1)
-    grant = far.grant()
+    grant = far.grant(WINDOW_BYTES)
 
-    assert grant == SessionCredit(WINDOW_BYTES * 3 // 2)
+    assert grant == SessionCredit(half + WINDOW_BYTES)
     near.limit = grant.limit
     assert near.credit == WINDOW_BYTES
-    assert far.grant() is None
+    assert far.grant(WINDOW_BYTES) is None
+
+
+def test_a_smaller_window_takes_back_nothing_and_lets_no_sender_wait_for_ever() -> None:
+    """At the end of any window the largest record either has room, or more is on its way."""
+    near, far = Exchange(), Exchange()
+    largest = MAX_FRAME_BYTES - 1024
+    rng = random.Random(1)
+    for _ in range(2000):
+        while near.credit >= largest:
+            near.sent([], largest, 0.0)
+            far.taken_in(largest)
+            before = near.limit
+            grant = far.grant(rng.choice((LEAST_WINDOW_BYTES, 300_000, WINDOW_BYTES)))
+            if grant is not None:
+                assert grant.limit >= before
+                near.limit = grant.limit
+            if rng.random() < 0.1:
+                break
+        assert near.credit >= largest
+
+
+def test_what_came_is_not_on_its_way_whatever_the_window() -> None:
+    near = Exchange()
+    near.limit = 10 * WINDOW_BYTES
+    handovers = [
+        Handover(netid(2), make_gossip(seqno, bytes(40_000)), None, 0.0) for seqno in range(1, 11)
+    ]
+    for one in handovers:
+        near.sent([one], 50_000, 0.0)
+    near.limit = 500_000 + LEAST_WINDOW_BYTES
+    assert near.on_its_way == 500_000 - UNNOTICED_BYTES
+    list(near.acknowledged(Ack(8, ())))
+    assert near.on_its_way == 100_000 - UNNOTICED_BYTES

@@ -176,3 +176,21 @@ def test_an_unknown_codec(make: Any) -> None:
         make()
     with pytest.raises(ConfigError, match="codec"):
         encode_message(None, "t", 1, "own")
+
+
+def test_what_a_thread_found_before_a_handler_came_is_not_kept_after() -> None:
+    handlers = SerializerDB()
+
+    class Slow(dict[str, MessageHandler]):
+        """A table that is changed while a thread looks into it."""
+
+        def get(self, tag: str, default: Any = None) -> Any:
+            found = super().get(tag)
+            if not self:
+                handlers.add(codec_handler("tag", "bytes", lambda body, message: None))
+            return found
+
+    handlers._handlers = Slow()
+    assert handlers.way("tag", None).codec == "json"
+    assert ("tag", None) not in handlers.ways
+    assert handlers.way("tag", None).codec == "bytes"

@@ -7,7 +7,7 @@ import pytest
 from chatter.core import links as links_module
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
-from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES
+from chatter.core.exchange import ACK_DELAY_S, LEAST_WINDOW_BYTES, WINDOW_BYTES
 from chatter.core.handover import Handover
 from chatter.core.links import IDLE_AFTER_S, LEAST_PATIENCE_S, MAX_OUTBOX_BYTES, Links
 from chatter.core.session import Session, State
@@ -216,13 +216,13 @@ def test_a_connection_goes_as_far_as_the_other_side_grants() -> None:
         hand_over(links, make_gossip(seqno, bytes(50_000)), netid(2))
     links.send(netid(2), Leave())
     first = len(fetch(links, session))
-    assert first * 50_000 > WINDOW_BYTES * 9 // 10
+    assert first * 50_000 > LEAST_WINDOW_BYTES * 7 // 10
     assert session.exchange.credit < 51_000
     context.effects.clear()
 
-    links.granted(session, SessionCredit(WINDOW_BYTES - 1))
+    links.granted(session, SessionCredit(LEAST_WINDOW_BYTES - 1))
     assert context.effects == []  # what it said before
-    links.granted(session, SessionCredit(WINDOW_BYTES + 110_000))
+    links.granted(session, SessionCredit(LEAST_WINDOW_BYTES + 110_000))
 
     assert context.effects == [SessionReady(session)]
     assert len(fetch(links, session)) == 2
@@ -233,7 +233,7 @@ def test_what_was_taken_in_is_granted_again_unless_we_are_full() -> None:
     full = True
     links = Links(context, lambda: not full)
     session = bring_up(links, netid(2))
-    links.taken_in(session, WINDOW_BYTES // 2 + 1)
+    links.taken_in(session, LEAST_WINDOW_BYTES // 2 + 1)
     links.pay()
     assert SessionReady(session) not in context.effects[1:]
     assert fetch(links, session) == []
@@ -242,7 +242,7 @@ def test_what_was_taken_in_is_granted_again_unless_we_are_full() -> None:
     links.pay()
 
     assert context.effects[-1] == SessionReady(session)
-    assert fetch(links, session) == [SessionCredit(WINDOW_BYTES * 3 // 2 + 1)]
+    assert fetch(links, session) == [SessionCredit(LEAST_WINDOW_BYTES // 2 + 1 + WINDOW_BYTES)]
     assert fetch(links, session) == []
 
 
@@ -431,6 +431,7 @@ def test_answers_that_are_due_are_not_held_up_by_a_full_queue() -> None:
     """A busy relay that never has room beside its data would else answer nobody in time."""
     _, links = new_links()
     session = bring_up(links, netid(2))
+    session.exchange.limit = WINDOW_BYTES
     recipients = tuple(netid(number) for number in range(100, 300))
     served = Served(netid(9), 2, False, recipients, (1,) * len(recipients))
     session.exchange.report(Report(session.exchange.take(0.0), (served,)), at=0.0)

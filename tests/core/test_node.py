@@ -7,8 +7,9 @@ import pytest
 from chatter.core.effects import Deliver, Disconnect, MulticastReady, PeerEvent
 from chatter.core.handlers import codec_handler
 from chatter.core.timing import LEAST_SENDS
-from chatter.ids import NetID, epoch_of
+from chatter.ids import BroadcastID, NetID, epoch_of
 from chatter.wire import seal
+from chatter.wire.burst import Burst, encode_bodies
 from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.records import Hello, Leave, Probe, Record, SeenIds, Want
 from tests.core.desk import Desk, broadcast, connect, exchange, give, waiting
@@ -135,12 +136,12 @@ def test_a_question_over_tcp_is_answered_there() -> None:
     challenge = bytes(range(16))
     client.node._links.send(netid(2), Hello(challenge, None, 0, 0, 0))
     there = client.node.session_bytes(near, 0.0)
-    while server.node.udp_frame() is not None:
+    while server.node.udp_frame(0.0) is not None:
         pass
 
     server.node.session_received(far, there, False, 0.0)
 
-    assert server.node.udp_frame() is None
+    assert server.node.udp_frame(0.0) is None
     (answer,) = [
         one for body in near.receive(server.node.session_bytes(far, 0.0)) for one in body.records
     ]
@@ -361,6 +362,29 @@ def test_sealed_nonsense_is_a_frame_error_too(seed: int) -> None:
     assert len(desk.effects(Deliver)) == 1
 
 
+def test_a_burst_of_a_large_datagram_is_repaired_by_small_ones() -> None:
+    desk, remote = Desk(), Remote(2)
+    desk.meet(remote)
+    desk.hears(remote.multicast(SeenIds(((0, (US,)),), True)))
+    channel = desk.node._channels[0]
+    while channel.outbox.take(1400, 1 << 30) is not None:
+        pass
+    payload, one_size = encode_bodies([b"%03d" % number + bytes(97) for number in range(100)])
+    burst = Burst(BroadcastID(netid(5), 7, 1), "tag", "bytes", payload, 1, 100, one_size)
+
+    assert desk.node._multicast_again(burst, [netid(2)])
+
+    numbers: list[int] = []
+    while (batch := channel.outbox.take(channel.budget, 1 << 30)) is not None:
+        for one in batch.records:
+            assert isinstance(one, (Gossip, Burst))
+            assert one.size_bound() <= channel.budget
+            numbers += range(one.number, one.last_number + 1)
+    assert numbers == list(range(1, 101))
+    large = make_gossip(number=1, payload=bytes(2000))
+    assert not desk.node._multicast_again(large, [netid(2)])
+
+
 def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
     desk, remote = Desk(), Remote(2)
     desk.meet(remote)
@@ -411,6 +435,23 @@ def asked(desk: Desk, now: float) -> list[NetID]:
         if any(isinstance(one, Hello) and one.challenge for one in records):
             found.append(netid)
     return found
+
+
+def test_a_question_on_a_connection_tells_a_round_trip_where_no_datagram_passes() -> None:
+    asker, other = Desk(1, channels=()), Desk(2, channels=())
+    near, far = connect(asker, other)
+    for _ in range(LEAST_SENDS):
+        asker.node.note_send(0.0001)
+    timing = asker.node._context.timing
+    for began in (2.0, 4.0):
+        asker.node.tick(began)
+        assert asker.node.udp_frame(began) is None
+        there = asker.node.session_bytes(near, began)
+        assert other.node.session_received(far, there, False, began + 0.02)
+        back = other.node.session_bytes(far, began + 0.02)
+        assert asker.node.session_received(near, back, False, began + 0.04)
+    assert timing._round_trips[netid(2)].samples == 3  # the first by the hellos, which took no time
+    assert timing.unanswered(netid(2)) == 0
 
 
 def test_those_whom_branches_have_to_reach_are_asked_how_far_they_are() -> None:

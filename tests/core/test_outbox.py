@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatter.core import outbox as outbox_module
+from chatter.core.flow import FIRST_LIMIT_BYTES
 from chatter.core.handover import Handover
 from chatter.core.outbox import (
     CHARGE_BYTES,
     LEAST_CHUNK_BYTES,
+    MAX_CHARGE_BYTES,
     MAX_CONTROL_BYTES,
     MAX_UDP_FRAMES,
     Batch,
@@ -19,6 +21,7 @@ from chatter.core.outbox import (
     charge_of,
 )
 from chatter.core.transfer import Transfer, Whole
+from chatter.wire.burst import Burst, encode_bodies
 from chatter.wire.frame import encode_body
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import Beacon, Chunk, Leave, Record, Took
@@ -144,7 +147,7 @@ def test_half_of_it_is_for_what_others_send() -> None:
 @pytest.mark.parametrize("datagrams", [False, True])
 def test_gossips_go_as_far_as_there_is_credit(datagrams: bool) -> None:
     """By datagram the whole record counts, on a connection the payload and a fixed charge."""
-    outbox = Outbox(100_000, datagrams=datagrams)
+    outbox = Outbox(100_000, datagram_bytes=1400 * datagrams)
     one = make_gossip(1, bytes(500))
     cost = one.size_bound() + outbox_module.RECORD_HEAD_BYTES if datagrams else charge_of(one)
     assert charge_of(one) == CHARGE_BYTES + 500
@@ -230,7 +233,7 @@ def test_two_large_payloads_share_the_way() -> None:
 def test_no_frame_with_a_chunk_is_larger_than_its_budget(
     size: int, budget: int, datagrams: bool
 ) -> None:
-    outbox = Outbox(1000, datagrams=datagrams)
+    outbox = Outbox(1000, datagram_bytes=budget * datagrams)
     outbox.add_transfer(transfer(size, compress=False))
     batches = all_of(outbox, budget)
 
@@ -315,3 +318,30 @@ def test_unicast_is_bounded_and_first_come_first_served() -> None:
     assert first is not None
     assert first[1] == life(0)
     assert queue.put(netid(1), life(1), [Leave()])
+
+
+def test_a_long_list_of_neighbours_needs_no_more_credit_than_its_datagram_takes() -> None:
+    """Reckoned at its worst it would wait for ever: nobody grants so much at once."""
+    outbox = Outbox(1 << 20, datagram_bytes=1400)
+    listed = make_gossip(1, distribution=tuple(netid(number) for number in range(2, 5000)))
+    assert listed.size_bound() > 64 * 1024
+    outbox.put_gossip(listed)
+    assert outbox.wants_credit(1399)
+    assert not outbox.wants_credit(1400)
+    batch = outbox.take(1400, 1400)
+    assert batch is not None
+    assert (batch.records, batch.charge) == ([listed], 1400)
+
+
+def test_no_record_costs_more_than_is_granted_at_a_time() -> None:
+    """A relay may be handed a burst of a thousand: it would hold up all behind it for ever."""
+    payload, one_size = encode_bodies([b"%040d" % number for number in range(1024)])
+    burst = Burst(make_gossip().id, "tag", "bytes", payload, 1, 1024, one_size)
+    assert charge_of(burst) == MAX_CHARGE_BYTES
+    assert charge_of(make_gossip(1, bytes(60_000))) == MAX_CHARGE_BYTES
+    outbox = Outbox(1 << 20, datagram_bytes=60_000)
+    outbox.put_gossip(burst)
+    assert not outbox.wants_credit(MAX_CHARGE_BYTES)
+    batch = outbox.take(60_000, MAX_CHARGE_BYTES)
+    assert batch is not None
+    assert batch.charge == MAX_CHARGE_BYTES <= FIRST_LIMIT_BYTES - CHARGE_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from chatter.core.effects import Deliver, Edge, Gap, MulticastReady, Settled
-from chatter.core.exchange import ACK_DELAY_S, WINDOW_BYTES
+from chatter.core.exchange import ACK_DELAY_S, LEAST_WINDOW_BYTES
 from chatter.core.handlers import codec_handler
 from chatter.core.membership import MAX_CHANNELS
 from chatter.core.probes import GRACE_S
@@ -150,8 +150,8 @@ def test_chunks_and_gossips_are_taken_in_and_credit_given_back() -> None:
     for seqno in range(1, 16):
         give(client, near, server, far, foreign(seqno, payload=bytes(45_000), number=seqno))
 
-    assert near.exchange.limit > WINDOW_BYTES
-    assert near.exchange.credit > WINDOW_BYTES // 2
+    assert near.exchange.limit > LEAST_WINDOW_BYTES
+    assert near.exchange.credit > LEAST_WINDOW_BYTES // 2
 
 
 def test_while_handlers_are_behind_no_credit_is_granted() -> None:
@@ -160,12 +160,12 @@ def test_while_handlers_are_behind_no_credit_is_granted() -> None:
     server.node.note_handlers(True, 0.0)
     for seqno in range(1, 16):
         give(client, near, server, far, foreign(seqno, payload=bytes(45_000), number=seqno))
-    assert near.exchange.limit == WINDOW_BYTES
+    assert near.exchange.limit == LEAST_WINDOW_BYTES
 
     server.node.note_handlers(False, 1.0)
     exchange(client, near, server, far, 1.0)
 
-    assert near.exchange.limit > WINDOW_BYTES
+    assert near.exchange.limit > LEAST_WINDOW_BYTES
 
 
 # By multicast

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import random
 import tracemalloc
+
+import pytest
 
 from chatter.core import store as store_module
 from chatter.core.store import ENTRY_BYTES, Store
 from chatter.ids import BroadcastID, NetID
+from chatter.wire.burst import Burst, encode_bodies
 from chatter.wire.gossip import Gossip
 from tests.core.parts import make_gossip, netid
 
@@ -128,3 +132,70 @@ def test_an_entry_costs_what_it_is_said_to() -> None:
     tracemalloc.stop()
 
     assert 0.6 * store.bytes < after - before < store.bytes
+
+
+# Bursts
+
+
+def make_burst(first: int, many: int, ahead: int = 0) -> Burst:
+    """Numbers from ``first`` on, of which each body is one; seqnos that are ``ahead`` of them."""
+    bodies = [b"%d" % number for number in range(first, first + many)]
+    payload, one_size = encode_bodies(bodies)
+    broadcast = BroadcastID(netid(2), 7, first + ahead)
+    return Burst(broadcast, "tag", "bytes", payload, first, many, one_size)
+
+
+def test_each_of_a_burst_is_there() -> None:
+    store = make_store()
+    store.add_burst(make_burst(10, 5), 0.0)
+    store.add(make_gossip(20), 0.0)
+    ids = [BroadcastID(netid(2), 7, seqno) for seqno in range(8, 22)]
+
+    assert [one.seqno for one in ids if one in store] == [10, 11, 12, 13, 14, 20]
+    assert [one.seqno for one in ids if store.get(one)] == [10, 11, 12, 13, 14, 20]
+    assert ids[0]._replace(epoch=8) not in store
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_what_is_held_is_the_same_in_bursts_and_one_by_one(seed: int) -> None:
+    rng = random.Random(seed)
+    bursts, singles = make_store(), make_store()
+    number = 1
+    while number < 200:
+        burst = make_burst(number, rng.randint(2, 40), ahead=7)
+        number = burst.last_number + 1 + rng.choice((0, 0, 3))
+        if rng.random() < 0.2:
+            bursts.add(burst.gossip(0), 0.0)
+            singles.add(burst.gossip(0), 0.0)
+        else:
+            bursts.add_burst(burst, 0.0)
+            for gossip in burst.gossips():
+                singles.add(gossip, 0.0)
+    for _ in range(20):
+        ends = sorted(rng.sample(range(260), 2 * rng.randint(1, 60)))
+        ranges = list(zip(ends[::2], ends[1::2], strict=True))
+        limit = rng.choice((1, 5, 300))
+        found = bursts.held(netid(2), 7, ranges, limit)
+        assert [one for part in found for one in part.gossips()] == singles.held(
+            netid(2), 7, ranges, limit
+        )
+
+
+def test_a_burst_is_taken_apart_once_whatever_is_asked_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = make_store()
+    store.add_burst(make_burst(1, 500), 0.0)
+    store.add_burst(make_burst(501, 500), 0.0)
+    taken: list[int] = []
+    bodies = Burst.bodies
+
+    def counted(self: Burst) -> list[bytes]:
+        taken.append(self.number)
+        return bodies(self)
+
+    monkeypatch.setattr(Burst, "bodies", counted)
+
+    found = store.held(netid(2), 7, [(number, number) for number in range(1, 1001, 4)], 256)
+    assert [one.number for one in found] == list(range(1, 1001, 4))
+    assert taken == [1, 501]

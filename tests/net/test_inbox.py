@@ -13,12 +13,13 @@ from chatter.net.inbox import (
     HARD_BYTES,
     HARD_MESSAGES,
     MAX_RANGES,
+    RESUME_MESSAGES,
     SOFT_BYTES,
     SOFT_MESSAGES,
     Dropped,
     Inbox,
 )
-from tests.net.deliveries import EPOCH, ONE, TWO, delivery
+from tests.net.deliveries import EPOCH, ONE, TWO, burst, delivery
 
 SLOW_S = 1.0
 
@@ -49,12 +50,27 @@ def test_first_in_first_out_and_the_bytes_are_counted() -> None:
         inbox.take()
 
 
-def test_above_the_soft_bound_it_is_full_until_half_of_it() -> None:
+def test_a_burst_that_was_taken_waits_on_until_it_is_done() -> None:
+    inbox = Inbox(SLOW_S)
+    inbox.put(burst(1, 100, size=10))
+    inbox.put(burst(101, SOFT_MESSAGES))
+    assert is_full(inbox)
+    size = len(inbox.take().gossip.payload)
+    inbox.take()
+    assert len(inbox) == 100 + SOFT_MESSAGES
+    assert not inbox
+    inbox.done(100, size)
+    assert is_full(inbox)
+    inbox.done(RESUME_MESSAGES, 0)
+    assert not is_full(inbox)
+
+
+def test_above_the_soft_bound_it_is_full_until_enough_of_it_is_done() -> None:
     inbox = filled(SOFT_MESSAGES)
     assert not is_full(inbox)
     assert inbox.put(delivery(SOFT_MESSAGES + 1))
     assert is_full(inbox)
-    while len(inbox) > SOFT_MESSAGES // 2:
+    while len(inbox) > RESUME_MESSAGES:
         assert is_full(inbox)
         inbox.take()
     assert not is_full(inbox)
@@ -66,9 +82,9 @@ def test_bytes_fill_it_too() -> None:
     assert not is_full(inbox)
     inbox.put(delivery(9, size=1000))
     assert is_full(inbox)
-    for _ in range(4):
+    for _ in range(2):
         inbox.take()
-    assert is_full(inbox)  # half of the bound, and the last one
+    assert is_full(inbox)  # three quarters of the bound, and the last one
     inbox.take()
     assert not is_full(inbox)
 
@@ -89,7 +105,7 @@ def test_above_its_bound_for_too_long_it_is_behind_and_drops() -> None:
     inbox.check(too_late())
     assert (inbox.full, inbox.behind) == (False, True)  # the senders wait for it no longer
     assert not inbox.put(delivery(SOFT_MESSAGES + 2))
-    while len(inbox) > SOFT_MESSAGES // 2:
+    while len(inbox) > RESUME_MESSAGES:
         assert inbox.behind
         inbox.take()
     assert not inbox.behind

@@ -204,8 +204,9 @@ def test_an_inbox_counts_messages_and_drops_whole_bursts() -> None:
     assert not inbox.put(burst([b"."] * 5, 100))
     assert not inbox.put(burst([b"."] * 3, 105))
     assert inbox.dropped.take("tag") == [Gap(ONE, EPOCH, 100, 107, "tag")]
-    assert inbox.take() is half
-    assert inbox.take() is half
+    for _ in range(2):
+        assert inbox.take() is half
+        inbox.done(half.gossip.many, len(half.gossip.payload))
     assert (len(inbox), inbox.behind) == (2, False)
     inbox.clear()
     assert (len(inbox), bool(inbox), inbox.bytes) == (0, False, 0)

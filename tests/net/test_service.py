@@ -373,6 +373,32 @@ def test_stop_sends_what_is_queued_and_tells_that_it_leaves() -> None:
         leaver.chatter.stop()  # again is no error
 
 
+def test_what_was_just_broadcast_goes_out_also_where_a_stop_waits_for_nothing() -> None:
+    with cluster(2) as (leaver, other):
+        for number in range(3):
+            leaver.chatter.broadcast("last words", number)
+        leaver.chatter.stop(timeout=0)
+        wait_until(lambda: other.bodies == [0, 1, 2], "the last words")
+
+
+@pytest.mark.parametrize("size", [100, 10_000, 70_000])
+def test_a_body_is_encoded_once_whatever_its_size(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+
+    class Body(dict[str, str]):
+        def items(self) -> Any:
+            encoded.append(1)
+            return super().items()
+
+    with cluster(1) as (one,):
+        for fields in ({}, {"confirm": True}, {"to": [one.chatter.local_netid]}):
+            encoded.clear()
+            one.chatter.broadcast("tag", Body(text="x" * size), **fields)
+            assert len(encoded) == 1
+
+
 def test_a_node_can_start_again_as_a_new_life() -> None:
     with cluster(2) as (first, second):
         former = first.chatter.broadcast("one", 1).id

@@ -18,7 +18,7 @@ from chatter.core.handlers import SerializerDB, codec_handler
 from chatter.net.dispatch import Dispatch
 from chatter.net.inbox import SOFT_MESSAGES
 from chatter.net.shell import Shell
-from tests.net.deliveries import EPOCH, ONE, delivery
+from tests.net.deliveries import EPOCH, ONE, burst, delivery
 from tests.net.nodes import wait_until
 
 
@@ -140,6 +140,42 @@ def test_a_slow_handler_pays_alone_and_says_for_what(
     assert taken == [*range(1, kept + 1), kept + 13]
     assert caplog.text.count("messages behind") == 1
     assert caplog.text.count("caught up; 11 messages were dropped") == 1
+
+
+def test_the_messages_of_a_burst_wait_until_they_are_dispatched(bench: Bench) -> None:
+    """A burst leaves the queue at once, and may still be minutes of work."""
+    gate, taken = bench.gated("slow")
+    bench.dispatch.deliver(burst(1, 200, tag="slow"))
+    gevent.sleep(0.01)
+    assert bench.dispatch.queued == 200
+    gate.set()
+    wait_until(lambda: len(taken) == 200, "all of them")
+    wait_until(lambda: bench.dispatch.queued == 0, "an empty account")
+
+
+def test_the_senders_are_held_back_as_long_as_a_handler_is_at_its_bursts(bench: Bench) -> None:
+    gate, taken = bench.gated("slow")
+    many = 1000
+    count = SOFT_MESSAGES // many + 1
+    for index in range(count):
+        bench.dispatch.deliver(burst(1 + index * many, many, tag="slow"))
+        gevent.sleep(0)
+    assert bench.node.full == [True]  # also of the one that the handler is at
+    gate.set()
+    wait_until(lambda: len(taken) == count * many, "all of them")
+    assert taken == list(range(1, count * many + 1))
+    assert bench.node.full == [True, False]
+
+
+def test_what_cannot_be_decoded_waits_no_more_either(bench: Bench) -> None:
+    bench.handlers.add(codec_handler("slow", "json", lambda body, message: None))
+    bench.dispatch.deliver(
+        burst(1, 100, tag="slow")._replace(
+            gossip=burst(1, 100, tag="slow").gossip._replace(codec="json")
+        )
+    )
+    wait_until(lambda: bench.node.counts["undecodable"] == 100, "all of them")
+    wait_until(lambda: bench.dispatch.queued == 0, "an empty account")
 
 
 @quick_to_drop

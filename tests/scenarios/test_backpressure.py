@@ -10,6 +10,7 @@ import pytest
 from chatter.core.handlers import codec_handler
 from chatter.errors import QueueFull
 from chatter.testing import Cluster
+from chatter.testing.cluster import GROUP
 from chatter.testing.worker import Worker
 from tests.scenarios.oracle import LOOSE, ORDERED, Oracle
 from tests.scenarios.stage import segments
@@ -111,3 +112,59 @@ def test_two_that_answer_each_other_under_a_flood_do_not_lock_up(separate: bool)
         ids = [one.id for one in member.inbox]
         others = sum(one.counts["broadcasts"] for one in cluster if one is not member)
         assert len(set(ids)) == len(ids) == others
+
+
+# As many as the real queue of a handler takes before the senders are held back.
+REAL_FULL_AT = 4096
+
+
+@pytest.mark.parametrize("a_second", [2500, 10_000, 100_000])
+@pytest.mark.parametrize("multicast", [True, False], ids=["multicast", "tcp"])
+@pytest.mark.parametrize("senders", [1, 3])
+def test_a_flood_of_tiny_messages_goes_as_fast_as_handlers_do(
+    senders: int, multicast: bool, a_second: int
+) -> None:
+    """Thousands fit in a window; yet none is dropped, and nobody is left behind."""
+    cluster = Cluster(1)
+    groups = (GROUP,) if multicast else ()
+    first = cluster.add(1, groups=groups)
+    cluster.add(senders + 1, groups=groups, join=first)
+    cluster.start()
+    cluster.run_until(cluster.warm if multicast else cluster.complete, 30)
+    cluster.run_for(5)
+    oracle = Oracle(cluster)
+    slow = [one for one in cluster if int(one.name[1:]) > senders]
+    workers = [one.handler_queue(LOOSE, 1 / a_second, REAL_FULL_AT) for one in slow]
+    each = min(20_000, 2 * a_second) // senders
+    for number in range(1, senders + 1):
+        oracle.publish(f"a{number}", each, lambda _: b"tiny", tags=[LOOSE])
+    oracle.finish()
+
+    oracle.check()
+    slow_handler_s = cluster["a1"].config.slow_handler_s
+    assert max(worker.longest_above_s for worker in workers) < slow_handler_s * 0.9
+    for name in ("slow_peers", "heads_silent", "outbox_full"):
+        assert cluster.count(name) == 0, f"{cluster.count(name)} {name}"
+
+
+def test_to_who_keeps_up_more_is_under_way_at_a_time() -> None:
+    cluster = segments(1, 2, 1)
+    receiver = cluster["a2"]
+    receiver.node._context.buffer = 1 << 22
+    oracle = Oracle(cluster)
+    peer = receiver.node._context.peers.get(cluster["a1"].netid)
+    assert peer is not None
+    windows: list[int] = []
+    receiver.handlers.add(
+        codec_handler("quick", "bytes", lambda body, message: windows.append(ahead()))
+    )
+
+    def ahead() -> int:
+        flow = peer.flow[0]
+        return flow.limit - flow.seen
+
+    oracle.publish("a1", 40_000, lambda _: b"tiny", tags=["quick"])
+    oracle.finish()
+    oracle.check()
+    assert windows[0] < 100_000
+    assert max(windows) > 1_000_000

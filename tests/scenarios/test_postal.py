@@ -7,7 +7,8 @@ from math import ceil, log2
 import pytest
 
 from chatter.core.postal import TICKS, completion, halving, star
-from chatter.testing import Cluster, Delay
+from chatter.testing import Cluster, Delay, Lose
+from chatter.testing.faults import UDP
 from chatter.testing.network import BETWEEN_SEGMENTS_S, WITHIN_SEGMENT_S
 from tests.scenarios.stage import most_hops, names
 
@@ -79,6 +80,26 @@ def test_nodes_measure_by_themselves_and_halve_until_then() -> None:
 
     early = cluster.broadcast("a2")
     cluster.run_for(90)
+    late = cluster.broadcast("a2")
+    cluster.run_for(2)
+
+    for sent in (early, late):
+        assert cluster.who_dispatched(sent) == names(cluster, "a2")
+    assert most_hops(cluster, early) > 1
+    assert most_hops(cluster, late) == 1
+
+
+def test_so_they_do_where_no_datagram_passes_at_all() -> None:
+    cluster = Cluster(3)
+    cluster.network.send_s = SEND_S
+    cluster.network.add(Delay(0.025), Lose(1.0, kinds=[UDP]))
+    first = cluster.add(1, groups=())
+    cluster.add(11, groups=(), join=first)
+    cluster.start()
+    cluster.run_until(cluster.complete, 30)
+
+    early = cluster.broadcast("a2")
+    cluster.run_for(120)
     late = cluster.broadcast("a2")
     cluster.run_for(2)
 

@@ -172,6 +172,34 @@ def test_a_gossip_reads_like_a_burst_of_one(gossip: Gossip) -> None:
 # In parts
 
 
+def test_it_is_taken_apart_once_for_any_number_of_stretches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A peer chooses what it asks for: every other of a thousand must not cost a thousand times."""
+    burst = burst_of([b"%d" % number for number in range(1000)])
+    singles = list(burst.gossips())
+    taken: list[Burst] = []
+    bodies = Burst.bodies
+
+    def counted(self: Burst) -> list[bytes]:
+        taken.append(self)
+        return bodies(self)
+
+    monkeypatch.setattr(Burst, "bodies", counted)
+
+    assert burst.stretches((at, at + 1) for at in range(0, 1000, 2)) == singles[::2]
+    parts = burst.parts(200)
+    assert len(parts) > 20
+    assert len(taken) == 2
+    assert [burst.gossip(position) for position in (0, 500, 999)] == [
+        singles[0],
+        singles[500],
+        singles[999],
+    ]
+    assert len(taken) == 2
+    assert list(burst.gossips((3, 997))) == [singles[3], singles[997]]
+
+
 @PROPERTY
 @given(bursts, st.data())
 def test_a_part_is_the_same_broadcasts(burst: Burst, data: st.DataObject) -> None:
