@@ -1,6 +1,5 @@
 """`scripts/measure_dashboard`: what the page costs a browser and its feed a network."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import time
 from scripts.browser.client import Browser, why_no_browser
 from scripts.browser.trace import Event, measures_ms, updates_of
 from scripts.lab.ledger import percentile
+from scripts.measuring.arguments import parser as make_parser
 
 _HELP = """\
 Shows the dashboard of a simulated cluster (the cores of real nodes on the fake network) in headless
@@ -24,12 +24,11 @@ _FEED_BYTES_PER_S = 50_000
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0 if each update and the feed stay within their bounds, 1 if not, 2 where
     that cannot be measured."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/measure_dashboard",
-        description=_HELP,
-        epilog="exit status: 1 if an update took the thread 16 ms or more, the feed 50 kB/s,"
+    parser = make_parser(
+        "scripts/measure_dashboard",
+        _HELP,
+        "exit status: 1 if an update took the thread 16 ms or more, the feed 50 kB/s,"
         " or the console said something; 2 without a browser",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--nodes", type=int, default=300, metavar="N", help="default: 300")
     parser.add_argument("--segments", type=int, default=6, metavar="N", help="default: 6")

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from scripts.fanout.figures import Row
+from scripts.measuring.chart import dress, save
 
-_OURS, _OTHERS, _GRID = "#c2410c", "#334155", "#cbd5e1"
+_OURS, _OTHERS = "#c2410c", "#334155"
 _COLUMN_INCHES, _LINE_INCHES, _FRAME_INCHES = 4.0, 0.3, 1.0
-_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class _Measure:
 
 _MEASURES = (
     _Measure("latency", "ms to the last subscriber, p50 to p99", "last_p50_ms", "last_p99_ms"),
+    _Measure("latency", "CPU µs per delivery at that rate", "cpu_us_per_delivery"),
     _Measure("throughput", "deliveries a second, of all together", "deliveries_per_s"),
     _Measure("throughput", "CPU µs per delivery, of all together", "cpu_us_per_delivery"),
 )
@@ -52,14 +52,7 @@ def draw(rows: Sequence[Row], prefix: Path) -> list[Path]:
             panel.set_title(f"{measure.title}\n{nodes} subscribers, {size:,} B", fontsize=9)
     if any(row.lost for row in rows):
         figure.supxlabel("hollow: lost some", fontsize=8)
-    written = []
-    # The same figures give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "fanout"}):
-        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
-            file = prefix.with_name(prefix.name + suffix)
-            figure.savefig(file, dpi=_DPI, metadata=metadata)
-            written.append(file)
-    return written
+    return save(figure, prefix, "fanout")
 
 
 def _fill(panel: Axes, measure: _Measure, systems: Sequence[str], rows: dict[str, Row]) -> None:
@@ -87,9 +80,7 @@ def _fill(panel: Axes, measure: _Measure, systems: Sequence[str], rows: dict[str
     panel.set_ylim(len(systems) - 0.5, -0.7)
     panel.margins(x=0.15)
     panel.tick_params(axis="x", labelsize=7)
-    panel.grid(axis="x", color=_GRID, linewidth=0.5)
-    for side in ("top", "right", "left"):
-        panel.spines[side].set_visible(False)
+    dress(panel, "x", without=("top", "right", "left"))
 
 
 def _label(value: float) -> str:

@@ -103,7 +103,7 @@ def figures_of(case: Case, rounds: Sequence[Round]) -> Row:
         case.nodes,
         case.size,
         deliveries_per_s=_median(one.deliveries / one.seconds for one in flood),
-        cpu_us_per_delivery=_median(one.cpu_ns / 1e3 / one.deliveries for one in flood),
+        cpu_us_per_delivery=_median(one.cpu_ns / 1e3 / one.deliveries for one in arrived),
         last_p50_ms=_median(percentile(times, 50) for times in last),
         last_p99_ms=_median(percentile(times, 99) for times in last),
         p50_ms=_median(percentile(times, 50) for times in each),

@@ -3,50 +3,33 @@
 import contextlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from scripts.fanout.arguments import Options, parse
-from scripts.fanout.errors import BenchError
 from scripts.fanout.figures import Case, Round, Row, figures_of
 from scripts.fanout.places import open_places
-from scripts.fanout.plan import complaints
-from scripts.fanout.report import (
-    BEGIN,
-    END,
-    SEGMENTS_BEGIN,
-    SEGMENTS_END,
-    from_json,
-    insert,
-    read,
-    to_json,
-)
+from scripts.fanout.plan import MODES, complaints
 from scripts.fanout.run import measure
-from scripts.fanout.screen import Told, progress, show
 from scripts.fanout.systems import SYSTEMS
-from scripts.fanout.tables import as_markdown, tables
-from scripts.lab.errors import Interrupted
+from scripts.fanout.tables import tables
 from scripts.lab.signals import ignore_signals, raise_on_signals
+from scripts.measuring.errors import MeasureError
+from scripts.measuring.program import carry_out
+from scripts.measuring.screen import progress
+
+CHOICES = {"mode": MODES, "system": SYSTEMS}
+"""What can stand in a file of figures."""
+
+MARKER, SEGMENTS_MARKER = "bench_fanout", "bench_fanout --segments"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status."""
     options = parse(arguments)
     rows: list[Row] = []
-    status = 0
-    try:
-        if options.sources:
-            rows = [row for source in options.sources for row in from_json(read(source))]
-        else:
-            _measure(options, rows)
-    except BenchError as error:
-        print(f"bench_fanout: {error}", file=sys.stderr)
-        status = 1  # what was measured before is shown all the same
-    except Interrupted as interrupt:
-        status = 128 + interrupt.signal_number
-    try:
-        _report(options, rows)
-    except (BenchError, OSError) as error:
-        print(f"bench_fanout: {error}", file=sys.stderr)
-        return 1
+    status = carry_out(
+        "bench_fanout", lambda: _measure(options, rows), lambda: _report(options, rows)
+    )
     return status or (0 if is_well(rows) else 1)
 
 
@@ -57,15 +40,18 @@ def is_well(rows: Sequence[Row]) -> bool:
 
 def _measure(options: Options, rows: list[Row]) -> None:
     """Adds a row for each case, as soon as it has had all of its runs."""
+    if options.reports.sources:
+        rows += options.reports.rows(Row, CHOICES)
+        return
     plan = options.plan
     if not plan.total:
-        raise BenchError("nothing to measure: name a mode and a system")
+        raise MeasureError("nothing to measure: name a mode and a system")
     if missing := complaints(plan, options.segments):
-        raise BenchError("; ".join(missing))
+        raise MeasureError("; ".join(missing))
     raise_on_signals()
     with contextlib.ExitStack() as stack:
         places = stack.enter_context(open_places(options.segments, max(plan.nodes) + 1))
-        told: Told = stack.enter_context(progress(plan.total))
+        told = stack.enter_context(progress(plan.total))
         stack.callback(ignore_signals)  # runs first: no signal may stop the clean-up half way
         for cases in plan.work():
             rounds: dict[Case, list[Round]] = {case: [] for case in cases}
@@ -76,21 +62,15 @@ def _measure(options: Options, rows: list[Row]) -> None:
             rows += [figures_of(case, rounds[case]) for case in cases]
 
 
-def _report(options: Options, rows: list[Row]) -> None:
-    if not rows:
-        return
-    made = tables(rows)
-    show(made)
-    if options.json is not None:
-        options.json.write_text(to_json(rows), encoding="utf-8")
-    if options.doc is not None:
-        begin, end = (SEGMENTS_BEGIN, SEGMENTS_END) if options.segments else (BEGIN, END)
-        page = insert(read(options.doc), as_markdown(made), begin, end)
-        options.doc.write_text(page, encoding="utf-8")
-    if options.chart is not None:
-        from scripts.fanout.chart import draw  # matplotlib takes a second to import
+def _report(options: Options, rows: Sequence[Row]) -> None:
+    marker = SEGMENTS_MARKER if options.segments else MARKER
+    options.reports.write(rows, tables(rows), marker, _draw)
 
-        draw(rows, options.chart)
+
+def _draw(rows: Sequence[Row], prefix: Path) -> None:
+    from scripts.fanout.chart import draw  # matplotlib takes a second to import
+
+    draw(rows, prefix)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How a process of a run hears what to do next, and tells what it did: JSON lines.
+"""How a process of a run hears what to do next: JSON lines.
 
 Orders are heard by a thread of the system, whatever the process otherwise runs on: gevent, asyncio,
 or one blocking call after the other. So it is the same for all, and none of them is woken by it
@@ -24,11 +24,6 @@ def held_lock() -> LockType:
     lock = allocate_lock()
     lock.acquire()
     return lock
-
-
-def tell(event: str, **what: Any) -> None:
-    """One line for whoever started us."""
-    print(json.dumps({"event": event, **what}), flush=True)
 
 
 def hear_orders(act: Callable[[Order], None]) -> None:

@@ -5,9 +5,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scripts.fanout.errors import BenchError
 from scripts.lab.errors import LabError
 from scripts.lab.namespaces import MAX_HOSTS, MAX_SEGMENTS, NamespaceLab, why_not
+from scripts.measuring.errors import MeasureError
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,16 +40,16 @@ def open_places(segments: int, processes: int) -> Iterator[Places]:
         segments: 0 for loopback; else each process has a host of its own in one of them.
 
     Raises:
-        BenchError: no lab can be built here.
+        MeasureError: no lab can be built here.
     """
     if segments == 0:
         yield Places(Place(LOOPBACK), (Place(LOOPBACK),))
         return
     if (reason := why_not()) is not None:
-        raise BenchError(f"--segments {reason}; without it all runs on loopback")
+        raise MeasureError(f"--segments {reason}; without it all runs on loopback")
     hosts = math.ceil(processes / segments)
     if segments > MAX_SEGMENTS or hosts > MAX_HOSTS:
-        raise BenchError(
+        raise MeasureError(
             f"a lab has at most {MAX_SEGMENTS} segments of {MAX_HOSTS} hosts,"
             f" {processes} processes in {segments} are more"
         )
@@ -62,4 +62,4 @@ def open_places(segments: int, processes: int) -> Iterator[Places]:
                 tuple(Place(host.ip, tuple(host.command_prefix)) for host in spread),
             )
     except LabError as error:
-        raise BenchError(str(error)) from error
+        raise MeasureError(str(error)) from error

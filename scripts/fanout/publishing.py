@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from scripts.fanout.orders import Mailbox, Order, tell
+from scripts.fanout.orders import Mailbox, Order
 from scripts.fanout.payload import PROBE
+from scripts.measuring.telling import tell
 
 Step = Any
 """A float: wait so many seconds. None: send what was held back. Everything else: send this."""

@@ -5,13 +5,15 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scripts.fanout.child import Child, cpu_ns
+from scripts.fanout.child import start as start_child
 from scripts.fanout.figures import Case, Round, Took
 from scripts.fanout.places import Places
 from scripts.fanout.servers import running_server
 from scripts.fanout.systems import SYSTEMS
 from scripts.fanout.task import Task
 from scripts.lab.signals import signals_held
+from scripts.measuring.child import Child
+from scripts.measuring.usage import cpu_ns
 
 _STARTED_WITHIN_S = 120.0
 _WARM_UP_S = 0.5  # of a measurement of times
@@ -46,7 +48,7 @@ def measure(case: Case, work: Work, places: Places) -> Round:
     """The measured round of one run.
 
     Raises:
-        BenchError: a process or a server ended, or did not do its part in time.
+        MeasureError: a process or a server ended, or did not do its part in time.
     """
     with contextlib.ExitStack() as stack:
         cast = _assemble(case, work, places, stack)
@@ -123,7 +125,7 @@ def _assemble(case: Case, work: Work, places: Places, stack: contextlib.ExitStac
             meeting=meeting,
         )
         with signals_held():
-            return stack.enter_context(Child(task, list(place.prefix)))
+            return stack.enter_context(start_child(task, place.prefix))
 
     publisher = start(0, {})
     meeting = publisher.hear("started", _STARTED_WITHIN_S)["meeting"]

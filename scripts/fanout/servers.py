@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.fanout.errors import BenchError
 from scripts.lab.signals import signals_held
+from scripts.measuring.errors import MeasureError
 
 _STARTED_WITHIN_S = 15.0
 _ENDED_WITHIN_S = 5.0
@@ -65,11 +65,11 @@ def running_server(name: str, ip: str, prefix: list[str], directory: Path) -> It
         directory: of this run, for its log.
 
     Raises:
-        BenchError: it isn't installed, or did not start; says what it logged.
+        MeasureError: it isn't installed, or did not start; says what it logged.
     """
     program = find_program(name)
     if program is None:
-        raise BenchError(f"there is no {name} here: apt-get install {name}")
+        raise MeasureError(f"there is no {name} here: apt-get install {name}")
     port = _free_port()
     log = directory / f"{name}.log"
     command = [*prefix, program, *_PROGRAMS[name].arguments(ip, port, directory)]
@@ -83,7 +83,7 @@ def running_server(name: str, ip: str, prefix: list[str], directory: Path) -> It
         while _PROGRAMS[name].ready not in log.read_text(errors="replace"):
             if process.poll() is not None or time.monotonic() > deadline:
                 said = log.read_text(errors="replace").strip()
-                raise BenchError(f"{name} did not start on {ip}:{port}:\n{said}")
+                raise MeasureError(f"{name} did not start on {ip}:{port}:\n{said}")
             time.sleep(_LOOK_EVERY_S)
         yield Server(f"{ip}:{port}", process.pid)
 

@@ -2,8 +2,9 @@
 
 import time
 
-from scripts.fanout.orders import Order, hear_orders, held_lock, tell
+from scripts.fanout.orders import Order, hear_orders, held_lock
 from scripts.fanout.tally import Tally
+from scripts.measuring.telling import tell
 
 # How often it is looked whether still something comes, while not all has.
 _LOOK_EVERY_S = 0.25

@@ -1,41 +1,23 @@
-"""The figures as tables: for a terminal, and in Markdown for everything else. Pure."""
+"""The figures as tables. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scripts.fanout.figures import Row
-
-
-@dataclass(frozen=True)
-class Table:
-    """One: all systems on the same work. The first column is text, the others are figures."""
-
-    title: str
-    header: tuple[str, ...]
-    lines: tuple[tuple[str, ...], ...]
-
-
-def _whole(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
-
-
-def _tenths(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
-
-
-def _hundredths(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}"
+from scripts.measuring.tables import Column, Table, decimals, table_of
 
 
 @dataclass(frozen=True)
 class _Layout:
     title: str
-    columns: tuple[tuple[str, Callable[[Row], str]], ...]
+    columns: tuple[Column[Row], ...]
 
 
-_ENDS: tuple[tuple[str, Callable[[Row], str]], ...] = (
-    ("lost", lambda row: _whole(row.lost)),
-    ("doubled", lambda row: _whole(row.duplicated)),
+_SYSTEM: Column[Row] = ("system", lambda row: row.system)
+
+_ENDS: tuple[Column[Row], ...] = (
+    ("lost", lambda row: decimals(row.lost, 0)),
+    ("doubled", lambda row: decimals(row.duplicated, 0)),
     ("runs", lambda row: str(row.runs)),
 )
 
@@ -43,18 +25,19 @@ _LAYOUTS = {
     "latency": _Layout(
         "Time to the handlers",
         (
-            ("last subscriber p50, ms", lambda row: _hundredths(row.last_p50_ms)),
-            ("p99", lambda row: _hundredths(row.last_p99_ms)),
-            ("each delivery p50, ms", lambda row: _hundredths(row.p50_ms)),
-            ("p99", lambda row: _hundredths(row.p99_ms)),
+            ("last subscriber p50, ms", lambda row: decimals(row.last_p50_ms, 2)),
+            ("p99", lambda row: decimals(row.last_p99_ms, 2)),
+            ("each delivery p50, ms", lambda row: decimals(row.p50_ms, 2)),
+            ("p99", lambda row: decimals(row.p99_ms, 2)),
+            ("CPU µs per delivery", lambda row: decimals(row.cpu_us_per_delivery, 1)),
             *_ENDS,
         ),
     ),
     "throughput": _Layout(
         "As fast as it is accepted",
         (
-            ("deliveries/s", lambda row: _whole(row.deliveries_per_s)),
-            ("CPU µs per delivery", lambda row: _tenths(row.cpu_us_per_delivery)),
+            ("deliveries/s", lambda row: decimals(row.deliveries_per_s, 0)),
+            ("CPU µs per delivery", lambda row: decimals(row.cpu_us_per_delivery, 1)),
             *_ENDS,
         ),
     ),
@@ -68,25 +51,10 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     for mode, nodes, size in kinds:
         layout = _LAYOUTS[mode]
         made.append(
-            Table(
+            table_of(
                 f"{layout.title}: {nodes} subscribers, {size:,} B",
-                ("system", *(name for name, _ in layout.columns)),
-                tuple(
-                    (row.system, *(cell(row) for _, cell in layout.columns))
-                    for row in rows
-                    if (row.mode, row.nodes, row.size) == (mode, nodes, size)
-                ),
+                (_SYSTEM, *layout.columns),
+                [row for row in rows if (row.mode, row.nodes, row.size) == (mode, nodes, size)],
             )
         )
     return made
-
-
-def as_markdown(made: Sequence[Table]) -> str:
-    """The same for a page; ends with a line break, unless there are none."""
-    return "\n".join(_one_as_markdown(table) for table in made)
-
-
-def _one_as_markdown(table: Table) -> str:
-    rule = ("---", *["---:"] * (len(table.header) - 1))
-    lines = ["| " + " | ".join(cells) + " |" for cells in (table.header, rule, *table.lines)]
-    return "\n".join([f"**{table.title}**", "", *lines, ""])

@@ -9,6 +9,7 @@ monkey.patch_all()
 
 import json  # noqa: E402  (after the patch, like everything else)
 import logging  # noqa: E402
+import math  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from typing import Any  # noqa: E402
@@ -17,33 +18,39 @@ import gevent  # noqa: E402
 from gevent.fileobject import FileObject  # noqa: E402
 
 from chatter import Chatter, Gap, Message, QueueFull  # noqa: E402
+from scripts.measuring.meeting import wait_until_met  # noqa: E402
+from scripts.measuring.telling import tell  # noqa: E402
+from scripts.measuring.usage import resident_bytes  # noqa: E402
 
 SAMPLE_EVERY_S = 0.1
-STARTED_WITHIN_S = 30.0
+
+# Between two looks at the clock a publisher with a time limit sends so many: they take no longer
+# than a few milliseconds, and the clock next to nothing.
+LOOK_EVERY = 256
 
 # Without a new message for so long nothing more comes: above it, repair would have given up.
 QUIET_S = 12.0
 
 
-def tell(**what: Any) -> None:
-    """One line for whoever started us."""
-    print(json.dumps(what), flush=True)
+class Orders:
+    """What whoever started us says next; the node goes on meanwhile."""
 
+    def __init__(self) -> None:
+        self._lines = FileObject(sys.stdin.fileno(), "r", closefd=False)
 
-def wait_to_go_on() -> None:
-    """Until whoever started us says so; the node goes on meanwhile."""
-    with FileObject(sys.stdin.fileno(), "r", closefd=False) as stdin:
-        stdin.read(1)
-
-
-def resident_kib() -> int:
-    """The memory of this process that is in RAM."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+    def wait_for(self, do: str) -> dict[str, Any]:
+        """Returns when it says so; ends the process when nobody is there any more."""
+        line = self._lines.readline()
+        if not line:
+            raise SystemExit("whoever started us is gone")
+        order: dict[str, Any] = json.loads(line)
+        if order["do"] != do:
+            raise SystemExit(f"told {order['do']!r} instead of {do!r}")
+        return order
 
 
 class Memory:
-    """The resident memory over time, a sample a second."""
+    """The resident memory over time in KiB, a sample a second."""
 
     def __init__(self) -> None:
         self.samples: list[int] = []
@@ -51,37 +58,47 @@ class Memory:
 
     def _sample(self) -> None:
         while True:
-            self.samples.append(resident_kib())
+            self.samples.append(resident_bytes() // 1024)
             gevent.sleep(1.0)
 
 
-def publish(chatter: Chatter, count: int, size: int) -> None:
+def publish(chatter: Chatter, orders: Orders, count: int, size: int, seconds: float | None) -> None:
     """Broadcast numbered messages as fast as that is accepted."""
     memory = Memory()
     padding = bytes(size - 4)
     refused = 0
     began, cpu = time.monotonic(), time.process_time()
-    tell(event="began", at=began)
+    until = math.inf if seconds is None else began + seconds
+    sent = 0
+    tell("began", at=began)
     for number in range(count):
+        if number % LOOK_EVERY == 0 and time.monotonic() > until:
+            break
         body = number.to_bytes(4, "big") + padding
         while True:
             try:
                 chatter.broadcast("flood", body, codec="bytes")
+                sent += 1
                 break
             except QueueFull:
                 refused += 1
     took_s = time.monotonic() - began
     cpu_s = time.process_time() - cpu
-    tell(event="sent", seconds=took_s, cpu_s=cpu_s, refused=refused)
-    wait_to_go_on()  # others may still ask for what they missed
-    tell(event="memory", kib=memory.samples, counters=chatter.stats())
+    tell("sent", count=sent, seconds=took_s, cpu_s=cpu_s, refused=refused)
+    orders.wait_for("go_on")  # others may still ask for what they missed
+    tell("memory", kib=memory.samples, counters=chatter.stats())
 
 
 class Subscriber:
-    """Counts what comes."""
+    """Counts what comes.
 
-    def __init__(self, chatter: Chatter, count: int) -> None:
-        self.seen = bytearray(count)
+    Args:
+        most: messages there can be.
+    """
+
+    def __init__(self, chatter: Chatter, most: int) -> None:
+        self.seen = bytearray(most)
+        self.count: int | None = None
         self.got = self.twice = self.lost = 0
         self.last_at = time.monotonic()
         self.samples: list[tuple[float, int]] = []
@@ -102,13 +119,17 @@ class Subscriber:
         """Messages are lost, and it is said which."""
         self.lost += gap.last - gap.first + 1
 
-    def watch(self, count: int) -> None:
+    def hear_count(self, orders: Orders) -> None:
+        """How many there were is said when all are sent."""
+        self.count = orders.wait_for("expect")["count"]
+
+    def watch(self) -> None:
         """Until all came, or nothing more does."""
-        while self.got + self.lost < count:
+        while self.count is None or self.got + self.lost < self.count:
             gevent.sleep(SAMPLE_EVERY_S)
             now = time.monotonic()
             self.samples.append((now, self.got))
-            if self.got and now - self.last_at > QUIET_S:
+            if self.count is not None and now - self.last_at > QUIET_S:
                 return
 
 
@@ -123,21 +144,22 @@ def main() -> None:
         interface="127.0.0.1",
         key=task["key"],
     )
+    orders = Orders()
     count = task["count"]
     subscriber = None if task["publisher"] else Subscriber(chatter, count)
     with chatter:
-        tell(event="started", address=str(chatter.local_netid))
-        if not chatter.wait_for_peers(task["others"], timeout=STARTED_WITHIN_S):
-            raise SystemExit(f"not all others were met within {STARTED_WITHIN_S:.0f} s")
-        tell(event="met")
-        wait_to_go_on()
+        tell("started", address=str(chatter.local_netid))
+        wait_until_met(chatter, task["others"])
+        tell("met")
+        orders.wait_for("go_on")
         if subscriber is None:
-            publish(chatter, count, task["size"])
+            publish(chatter, orders, count, task["size"], task["seconds"])
             return
         memory = Memory()
-        subscriber.watch(count)
+        gevent.spawn(subscriber.hear_count, orders)
+        subscriber.watch()
         tell(
-            event="took",
+            "took",
             got=subscriber.got,
             twice=subscriber.twice,
             lost=subscriber.lost,
@@ -147,7 +169,8 @@ def main() -> None:
             kib=memory.samples,
             counters=chatter.stats(),
         )
-        wait_to_go_on()
+        while True:  # until we are ended: others may ask us for what they missed
+            gevent.sleep(60.0)
 
 
 if __name__ == "__main__":

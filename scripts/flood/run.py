@@ -1,39 +1,52 @@
 """One flood from start to end: starts the processes, has them meet, and gathers what they tell."""
 
+import contextlib
 import json
-import os
-import random
 import signal
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from chatter import generate_key
+from scripts.measuring.child import Child, python
+from scripts.measuring.meeting import MET_WITHIN_S, own_group
 
-# Ports for the group: above those that are well known, below those that systems give out.
-PORTS = range(20_000, 30_000)
-
-# After meeting: so long until each knows whom it hears, or the first messages would go by TCP.
-SETTLE_S = 2.5
+# Longer than any machine takes for a flood that is bounded by its count.
+_FLOODED_WITHIN_S = 3_600.0
 
 
 @dataclass
 class Outcome:
-    """What one flood came to."""
+    """What one flood came to.
+
+    Args:
+        sent: how many they were, and what that took.
+    """
 
     began_at: float
     sent: dict[str, Any]
     publisher: dict[str, Any]
     subscribers: list[dict[str, Any]] = field(default_factory=list)
-    stopped_at: float | None = None
 
     @property
-    def complete(self) -> bool:
-        """Whether everybody got everything once."""
-        return all(not one["twice"] and not one["lost"] for one in self.subscribers)
+    def count(self) -> int:
+        """Messages that were sent."""
+        sent: int = self.sent["count"]
+        return sent
+
+    def is_complete(self, behind: int = 0) -> bool:
+        """Whether everybody got everything once.
+
+        Args:
+            behind: subscribers, from the first on, of whom it is enough that whatever they did not
+                get was named by gaps.
+        """
+        return all(
+            not one["twice"]
+            and one["got"] + one["lost"] == self.count
+            and (number < behind or not one["lost"])
+            for number, one in enumerate(self.subscribers)
+        )
 
     def rate(self, first_s: float, last_s: float, skip: int = 0) -> float:
         """Messages a second and subscriber, over a part of the time since the beginning.
@@ -52,47 +65,12 @@ class Outcome:
         return sum(rates) / len(rates) if rates else 0.0
 
 
-class Process:
-    """One process, and what it tells."""
-
-    def __init__(self, task: dict[str, Any]) -> None:
-        command = [sys.executable, "-P", "-m", "scripts.flood.process", json.dumps(task)]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def hear(self, event: str) -> dict[str, Any]:
-        """The next line of this kind."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            told: dict[str, Any] = json.loads(line)
-            if told["event"] == event:
-                return told
-        raise RuntimeError(f"a process ended before it {event!r}; its log is above")
-
-    def go_on(self) -> None:
-        """It waits for this."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Stop it, or let it run again."""
-        os.kill(self._process.pid, number)
-
-    def end(self) -> None:
-        """It is over."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
-            self._process.kill()
-        self._process.wait()
-
-
 def flood(
     count: int,
     size: int,
     processes: int,
     *,
+    seconds: float | None = None,
     multicast: bool = True,
     stop_one_s: float = 0.0,
     stop_after_s: float = 2.0,
@@ -100,36 +78,51 @@ def flood(
     """One publisher, so many subscribers.
 
     Args:
+        count: messages, at most.
+        seconds: the publisher ends after so long, if it has not sent them all before.
         stop_one_s: stop the first subscriber (SIGSTOP) for so long.
         stop_after_s: so long after the beginning.
+
+    Raises:
+        MeasureError: a process ended, or did not do its part in time.
     """
-    key = generate_key()
-    group = f"239.255.77.77:{random.choice(PORTS)}" if multicast else None
-    common = {"key": key, "group": group, "count": count, "size": size, "others": processes}
-    running: list[Process] = []
-    try:
-        running.append(Process({**common, "publisher": True, "join": []}))
-        address = running[0].hear("started")["address"]
-        for _ in range(processes):
-            running.append(Process({**common, "publisher": False, "join": [address]}))
-        for one in running:
-            one.hear("met")
-        time.sleep(SETTLE_S)
-        for one in reversed(running):
-            one.go_on()
-        began_at = running[0].hear("began")["at"]
-        stopped_at = None
+    common = {
+        "key": generate_key(),
+        "group": own_group() if multicast else None,
+        "count": count,
+        "size": size,
+        "others": processes,
+        "seconds": seconds,
+    }
+    with contextlib.ExitStack() as stack:
+
+        def start(publisher: bool, join: list[str]) -> Child:
+            task = json.dumps({**common, "publisher": publisher, "join": join})
+            name = "publisher" if publisher else "subscriber"
+            command = python("-m", "scripts.flood.process", task)
+            return stack.enter_context(Child(name, command, shows_log=True))
+
+        publisher = start(True, [])
+        address = publisher.hear("started", MET_WITHIN_S)["address"]
+        subscribers = [start(False, [address]) for _ in range(processes)]
+        for one in subscribers:
+            one.hear("started", MET_WITHIN_S)
+        for one in (publisher, *subscribers):
+            one.hear("met", 2 * MET_WITHIN_S)
+        for one in (*subscribers, publisher):
+            one.order("go_on")
+        began_at = publisher.hear("began", MET_WITHIN_S)["at"]
         if stop_one_s:
-            stopped_at = stop_after_s
-            threading.Timer(stop_after_s, running[1].signal, [signal.SIGSTOP]).start()
-            threading.Timer(stop_after_s + stop_one_s, running[1].signal, [signal.SIGCONT]).start()
-        sent = running[0].hear("sent")
-        subscribers = [one.hear("took") for one in running[1:]]
-        running[0].go_on()
-        publisher = running[0].hear("memory")
-        for one in running[1:]:
-            one.go_on()
-        return Outcome(began_at, sent, publisher, subscribers, stopped_at)
-    finally:
-        for one in running:
-            one.end()
+            for after_s, number in (
+                (stop_after_s, signal.SIGSTOP),
+                (stop_after_s + stop_one_s, signal.SIGCONT),
+            ):
+                timer = threading.Timer(after_s, subscribers[0].signal, [number])
+                stack.callback(timer.cancel)
+                timer.start()
+        sent = publisher.hear("sent", _FLOODED_WITHIN_S)
+        for one in subscribers:
+            one.order("expect", count=sent["count"])
+        took = [one.hear("took", _FLOODED_WITHIN_S) for one in subscribers]
+        publisher.order("go_on")
+        return Outcome(began_at, sent, publisher.hear("memory", MET_WITHIN_S), took)

@@ -8,6 +8,7 @@ import random
 import string
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from scripts.lab.namespaces import NamespaceLab, Traffic, why_not
 from scripts.lab.programs import RECORDER, SIDECAR
 from scripts.lab.signals import ignore_signals, raise_on_signals
 from scripts.lab.tree import Place
+from scripts.measuring.arguments import between, number
+from scripts.measuring.arguments import parser as make_parser
+from scripts.measuring.status import say_now
 
 _SEGMENTS, _HOSTS = 3, 4
 _ORIGINS = [Place(1, 1), Place(1, 2), Place(2, 2), Place(3, 3)]
@@ -57,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.ExitStack() as stack:
             lab = stack.enter_context(NamespaceLab(_SEGMENTS, _HOSTS))
             program = SIDECAR if options.sidecar else RECORDER
-            cluster = stack.enter_context(Cluster(_SEGMENTS, _HOSTS, lab, _progress, program))
+            cluster = stack.enter_context(Cluster(_SEGMENTS, _HOSTS, lab, say_now, program))
             stack.callback(ignore_signals)  # runs first: no signal may stop the clean-up half way
             cluster.wait_for_membership()
             figures = _measure(lab, cluster, options.broadcasts, options.rate, program.name)
@@ -85,18 +89,18 @@ class _Spent:
 
 def _measure(lab: NamespaceLab, cluster: Cluster, count: int, rate: float, program: str) -> Figures:
     rng = random.SystemRandom()
-    _progress("warming up")
+    say_now("warming up")
     warm_up = Ledger(cluster.by_address, keep=_WARM_UP)
     _send(cluster, warm_up, rng, _WARM_UP, rate)
     cluster.collect(warm_up)
 
     seconds = count / rate + _SETTLE_S
-    _progress(f"listening to the idle background for {seconds:.0f} s")
+    say_now(f"listening to the idle background for {seconds:.0f} s")
     before = _spent(lab, cluster)
     time.sleep(seconds)
     idle = _spent(lab, cluster) - before
 
-    _progress(f"sending {count} broadcasts in {seconds:.0f} s")
+    say_now(f"sending {count} broadcasts in {seconds:.0f} s")
     ledger = Ledger(cluster.by_address, keep=count)
     counters_before = cluster.counters()
     before = _spent(lab, cluster)
@@ -104,7 +108,7 @@ def _measure(lab: NamespaceLab, cluster: Cluster, count: int, rate: float, progr
     busy = _spent(lab, cluster) - before
     cluster.collect(ledger)
     counters = cluster.counters()
-    _progress("")
+    say_now("")
 
     received = counters["gossip_received"] - counters_before["gossip_received"]
     dispatched = counters["dispatched"] - counters_before["dispatched"]
@@ -156,9 +160,9 @@ def _send(cluster: Cluster, ledger: Ledger, rng: random.Random, count: int, rate
     """Sends `count` broadcasts in count / rate seconds, and returns when they have settled."""
     begun = time.monotonic()
     posted = []
-    for number, send_s in enumerate(send_times_s(rng, count, rate)):
+    for turn, send_s in enumerate(send_times_s(rng, count, rate)):
         body = "".join(rng.choices(SYMBOLS, k=_PAYLOAD_BYTES))
-        node = cluster.nodes[_ORIGINS[number % len(_ORIGINS)]]
+        node = cluster.nodes[_ORIGINS[turn % len(_ORIGINS)]]
         time.sleep(max(0.0, begun + send_s - time.monotonic()))
         # What comes back isn't waited for: whoever wakes now takes a core from the broadcast.
         request = {"broadcast": {"tag": "measure", "body": body, "to": None}}
@@ -181,34 +185,23 @@ def _title(figures: Figures) -> str:
     )
 
 
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/measure_lab",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Needs root and iproute2. Exit status: 1 if it can't measure or a delivery failed.",
+    parser = make_parser(
+        "scripts/measure_lab",
+        _HELP,
+        "Needs root and iproute2. Exit status: 1 if it can't measure or a delivery failed.",
     )
-    parser.add_argument(
-        "--broadcasts", type=int, default=200, metavar="N", help="how many (default: 200)"
-    )
-    parser.add_argument(
-        "--rate", type=float, default=20.0, metavar="N", help="so many a second (default: 20)"
-    )
+
+    def add(name: str, kind: Callable[[str], object], default: object, text: str) -> None:
+        parser.add_argument(name, type=kind, default=default, metavar="N", help=text)
+
+    add("--broadcasts", number(1, 100_000), 200, "how many (default: 200)")
+    add("--rate", between(0.1, 200), 20.0, "so many a second (default: 20)")
     parser.add_argument(
         "--sidecar", action="store_true", help="let the nodes be `chatter node --json`"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
-    options = parser.parse_args(arguments)
-    if not 1 <= options.broadcasts <= 100_000:
-        parser.error("--broadcasts must be 1 to 100,000")
-    if not 0.1 <= options.rate <= 200:
-        parser.error("--rate must be 0.1 to 200 a second")
-    return options
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from scripts.lab.errors import LabError
+from scripts.measuring.usage import cpu_ns
 
 Event = dict[str, Any]
 T = TypeVar("T")
-
-# Linux makes the id of a process's CPU clock from its pid: clock_getcpuclockid(3), which Python
-# does not have. Exact, where /proc counts in hundredths of a second.
-_CPUCLOCK_SCHED = 2
 
 _STDERR_LINES = 40  # of a node that died, enough for a traceback
 
@@ -92,7 +89,7 @@ class Sidecar:
             LabError: the node has ended.
         """
         try:
-            return time.clock_gettime_ns((~self.pid << 3) | _CPUCLOCK_SCHED)
+            return cpu_ns(self.pid)
         except OSError as error:
             raise LabError(self._obituary()) from error
 

@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from scripts.measuring.chart import dress, save
 from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Row
 
 _COLOURS = {"subnet": "#c2410c", "segments": "#0f766e", "tcp": "#334155"}
 _MARKERS = {"subnet": "o", "segments": "s", "tcp": "^"}
 _STYLES = {EVERYONE: "-", NEIGHBOURS: "--"}
-_GRID = "#cbd5e1"
 _INCHES = (11.0, 7.0)
-_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -66,14 +64,7 @@ def draw(rows: Sequence[Row], prefix: Path) -> list[Path]:
         axes.set_xlabel("nodes", fontsize=8)
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    written = []
-    # The same figures give the same file.
-    with matplotlib.rc_context({"svg.hashsalt": "scaling"}):
-        for suffix, metadata in ((".png", {}), (".svg", {"Date": None})):
-            file = prefix.with_name(prefix.name + suffix)
-            figure.savefig(file, dpi=_DPI, metadata=metadata)
-            written.append(file)
-    return written
+    return save(figure, prefix, "scaling")
 
 
 def _fill(axes: Axes, panel: _Panel, rows: Sequence[Row]) -> None:
@@ -117,6 +108,4 @@ def _fill(axes: Axes, panel: _Panel, rows: Sequence[Row]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(labelsize=7)
-    axes.grid(color=_GRID, linewidth=0.5)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    dress(axes, "both", without=("top", "right"))

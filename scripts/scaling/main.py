@@ -8,54 +8,47 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
-from scripts.fanout.errors import BenchError
-from scripts.fanout.report import read
-from scripts.fanout.screen import progress, show
-from scripts.fanout.tables import as_markdown
+from scripts.measuring.errors import MeasureError
+from scripts.measuring.program import carry_out, complain
+from scripts.measuring.screen import progress
 from scripts.scaling.arguments import Options, parse
-from scripts.scaling.errors import ScalingError
-from scripts.scaling.figures import Row
+from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Row
 from scripts.scaling.measure import measure
 from scripts.scaling.memory import available_bytes, check
-from scripts.scaling.report import from_json, insert, to_json
-from scripts.scaling.shapes import Shape
+from scripts.scaling.shapes import SHAPES, Shape
 from scripts.scaling.tables import tables
+
+CHOICES = {"shape": SHAPES, "to": (EVERYONE, NEIGHBOURS)}
+"""What can stand in a file of figures."""
+
+MARKER = "measure_scaling"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status."""
     options = parse(arguments)
     rows: list[Row] = []
-    status = 0
-    try:
-        if options.source is not None:
-            rows = from_json(read(options.source))
-        else:
-            _measure(options, rows)
-    except BenchError as error:
-        print(f"measure_scaling: {error}", file=sys.stderr)
-        status = 1  # what was measured before is shown all the same
-    except KeyboardInterrupt:
-        status = 128 + signal.SIGINT
-    try:
-        _report(options, rows)
-    except (BenchError, OSError) as error:
-        print(f"measure_scaling: {error}", file=sys.stderr)
-        return 1
+    status = carry_out(
+        "measure_scaling", lambda: _measure(options, rows), lambda: _report(options, rows)
+    )
     for row in rows:
         if not row.well:
             status = status or 1
-            print(
-                f"measure_scaling: {row.shape}, {row.nodes:,} nodes, to {row.to}: {row.lost} lost,"
+            complain(
+                "measure_scaling",
+                f"{row.shape}, {row.nodes:,} nodes, to {row.to}: {row.lost} lost,"
                 f" {row.doubled} doubled, {row.stray} stray, {row.hops} rounds of {row.bound}",
-                file=sys.stderr,
             )
     return status
 
 
 def _measure(options: Options, rows: list[Row]) -> None:
     """Adds the rows of each cluster as soon as it has been measured."""
+    if options.reports.sources:
+        rows += options.reports.rows(Row, CHOICES)
+        return
     with progress(len(options.nodes) * len(options.shapes)) as told:
         for shape in options.shapes:
             for nodes in options.nodes:
@@ -77,7 +70,7 @@ def _in_own_process(shape: Shape, nodes: int, options: Options) -> list[Row]:
                 _rows, shape, nodes, options.body_bytes, options.runs, options.seed
             ).result()
         except BrokenProcessPool:
-            raise ScalingError(
+            raise MeasureError(
                 f"the process with {nodes:,} nodes was killed: too little memory?"
             ) from None
 
@@ -87,19 +80,13 @@ def _rows(shape: Shape, nodes: int, body_bytes: int, runs: int, seed: int) -> li
 
 
 def _report(options: Options, rows: Sequence[Row]) -> None:
-    if not rows:
-        return
-    made = tables(rows)
-    show(made)
-    if options.json is not None:
-        options.json.write_text(to_json(rows), encoding="utf-8")
-    if options.doc is not None:
-        page = insert(read(options.doc), as_markdown(made))
-        options.doc.write_text(page, encoding="utf-8")
-    if options.chart is not None:
-        from scripts.scaling.chart import draw  # matplotlib takes a second to import
+    options.reports.write(rows, tables(rows), MARKER, _draw)
 
-        draw(rows, options.chart)
+
+def _draw(rows: Sequence[Row], prefix: Path) -> None:
+    from scripts.scaling.chart import draw  # matplotlib takes a second to import
+
+    draw(rows, prefix)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from chatter.testing import Cluster, Member
 from chatter.testing.cluster import GROUP
+from scripts.measuring.usage import resident_bytes
 from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Row, Sent, row_of
-from scripts.scaling.memory import resident_bytes
 from scripts.scaling.shapes import Shape
 from scripts.scaling.stopwatch import Stopwatch
 from scripts.scaling.wiretap import Carried, Wiretap

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
-from scripts.scaling.errors import ScalingError
+from scripts.measuring.errors import MeasureError
 from scripts.scaling.shapes import Shape
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 # What is free now may be wanted by somebody else later.
 _USABLE = 0.8
-
-
-def resident_bytes() -> int:
-    """The memory of this process."""
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * _PAGE_BYTES
 
 
 def available_bytes() -> int:
@@ -25,7 +15,7 @@ def available_bytes() -> int:
         for line in file:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-    raise ScalingError("/proc/meminfo does not say how much memory is available")
+    raise MeasureError("/proc/meminfo does not say how much memory is available")
 
 
 def most_nodes(shape: Shape, memory_bytes: float) -> int:
@@ -42,11 +32,11 @@ def most_nodes(shape: Shape, memory_bytes: float) -> int:
 
 def check(shape: Shape, nodes: int, free_bytes: int) -> None:
     """Raises:
-    ScalingError: a cluster of so many nodes does not fit; says how large a one would.
+    MeasureError: a cluster of so many nodes does not fit; says how large a one would.
     """
     most = most_nodes(shape, _USABLE * free_bytes)
     if nodes > most:
-        raise ScalingError(
+        raise MeasureError(
             f"{nodes:,} nodes of the shape {shape.name} know each other in about"
             f" {shape.memory_bytes(nodes) / 1e9:.1f} GB; with {free_bytes / 1e9:.1f} GB available,"
             f" --nodes can be up to {most:,}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from scripts.fanout.tables import Table
+from scripts.measuring.tables import NONE, Column, Table, table_of
 from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Row
 from scripts.scaling.shapes import MOST_TARGETS
 
@@ -16,11 +16,12 @@ _TITLES = {
 
 def _bytes(value: float | None) -> str:
     if value is None:
-        return "–"
+        return NONE
     return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
 
 
-_COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
+_COLUMNS: tuple[Column[Row], ...] = (
+    ("shape", lambda row: row.shape),
     ("nodes", lambda row: f"{row.nodes:,}"),
     ("recipients", lambda row: f"{row.recipients:,}"),
     ("rounds, of at most", lambda row: f"{row.hops} of {row.bound}"),
@@ -41,13 +42,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
 def tables(rows: Sequence[Row]) -> list[Table]:
     """One for those to everyone, one for those to some."""
     return [
-        Table(
-            title,
-            ("shape", *(name for name, _ in _COLUMNS)),
-            tuple(
-                (row.shape, *(cell(row) for _, cell in _COLUMNS)) for row in rows if row.to == to
-            ),
-        )
+        table_of(title, _COLUMNS, [row for row in rows if row.to == to])
         for to, title in _TITLES.items()
         if any(row.to == to for row in rows)
     ]

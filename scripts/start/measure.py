@@ -1,17 +1,20 @@
 """What starting costs: `scripts/measure_start --help`."""
 
-import argparse
-import json
+import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from chatter import generate_key
+from scripts.measuring.arguments import number
+from scripts.measuring.arguments import parser as make_parser
+from scripts.measuring.child import Child, python
+from scripts.measuring.errors import MeasureError
+from scripts.measuring.meeting import own_group
+from scripts.measuring.program import complain
 
 ABOUT = """\
 Starts Python again and again, in turn with nothing, with the packages that chatter stands on, and
@@ -26,6 +29,9 @@ BARE = (
     " dataclasses, heapq, ipaddress, json, logging, random, socket, struct"
 )
 CHATTER = BARE + "; import chatter"
+
+# Above what a node itself waits for the others.
+MET_WITHIN_S = 60.0
 
 # A node as a process of its own: says when it met the others, and what memory it has by then.
 NODE = """
@@ -45,29 +51,30 @@ started = time.monotonic() - began
 met = node.wait_for_peers({others}, timeout=20)
 time.sleep(2)
 import json
-print(json.dumps({{"started_s": started, "met": met, "bare": bare, "private": private_kib()}}),
-      flush=True)
+print(json.dumps({{"event": "met", "started_s": started, "met": met, "bare": bare,
+                  "private": private_kib()}}), flush=True)
 sys.stdin.read()
 """
 
 
 def main() -> int:
     """The exit status: 0 if every node met the others."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/measure_start",
-        description=ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--runs", type=int, default=21, help="of each import (default: 21)")
-    parser.add_argument("--nodes", type=int, default=4, help="sibling nodes (default: 4)")
+    parser = make_parser("scripts/measure_start", ABOUT)
+    for name, least, most, default, text in (
+        ("--runs", 3, 1_000, 21, "of each import (default: 21)"),
+        ("--nodes", 2, 200, 4, "sibling nodes (default: 4)"),
+    ):
+        parser.add_argument(name, type=number(least, most), default=default, help=text)
     options = parser.parse_args()
-    if options.runs < 3 or options.nodes < 2:
-        parser.error("--runs is at least 3 and --nodes at least 2")
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         measure_imports(options.runs, environment)
-        return 0 if measure_nodes(options.nodes, environment) else 1
+        try:
+            return 0 if measure_nodes(options.nodes, environment) else 1
+        except MeasureError as error:
+            complain("measure_start", error)
+            return 1
 
 
 def measure_imports(runs: int, environment: dict[str, str]) -> None:
@@ -75,7 +82,7 @@ def measure_imports(runs: int, environment: dict[str, str]) -> None:
 
     def seconds(code: str) -> float:
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-P", "-c", code], env=environment, check=True)
+        subprocess.run(python("-c", code), env=environment, check=True)
         return time.perf_counter() - began
 
     seconds(CHATTER)  # writes the bytecode
@@ -89,39 +96,19 @@ def measure_imports(runs: int, environment: dict[str, str]) -> None:
 
 def measure_nodes(count: int, environment: dict[str, str]) -> bool:
     """Show what sibling nodes take; whether they met."""
-    group = f"239.255.77.78:{20_000 + os.getpid() % 10_000}"
-    code = NODE.format(bare=BARE, group=group, key=generate_key(), others=count - 1)
-    with running(count, code, environment) as nodes:
-        told = [json.loads(node.stdout.readline()) for node in nodes if node.stdout is not None]
+    code = NODE.format(bare=BARE, group=own_group(), key=generate_key(), others=count - 1)
+    with contextlib.ExitStack() as stack:
+        nodes = [
+            stack.enter_context(Child("node", python("-c", code), environment, shows_log=True))
+            for _ in range(count)
+        ]
+        told = [node.hear("met", MET_WITHIN_S) for node in nodes]
     started = statistics.median(one["started_s"] for one in told)
     private = max(one["private"] for one in told) / 1024
     above = max(one["private"] - one["bare"] for one in told) / 1024
     print(f"{count} nodes: started {started:.2f} s after their first instruction (median)")
     print(f"private memory at most {private:.1f} MiB, {above:.1f} MiB above the bare imports")
     return all(one["met"] for one in told)
-
-
-@contextmanager
-def running(
-    count: int, code: str, environment: dict[str, str]
-) -> Iterator[list[subprocess.Popen[str]]]:
-    """So many processes, ended at the end."""
-    nodes = [
-        subprocess.Popen(
-            [sys.executable, "-P", "-c", code],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(count)
-    ]
-    try:
-        yield nodes
-    finally:
-        for node in nodes:
-            node.kill()
-            node.wait()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """How early the last one has a broadcast, by which tree: `scripts/measure_tree --help`."""
 
-import argparse
 import sys
 from functools import partial
 from typing import NamedTuple
@@ -10,6 +9,8 @@ from chatter.testing import Cluster, Delay
 from chatter.testing.network import WITHIN_SEGMENT_S
 from scripts.lab.errors import LabError
 from scripts.lab.namespaces import why_not
+from scripts.measuring.arguments import parser as make_parser
+from scripts.measuring.status import say_now
 from scripts.tree.lab import last_one_ms
 
 ABOUT = """\
@@ -41,12 +42,11 @@ class Times(NamedTuple):
 
 def main() -> int:
     """The exit status: 1 if the planned tree was later than another."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/measure_tree",
-        description=ABOUT,
-        epilog="Exit status: 1 if the planned tree is later than another by more than 2 %,"
+    parser = make_parser(
+        "scripts/measure_tree",
+        ABOUT,
+        "Exit status: 1 if the planned tree is later than another by more than 2 %,"
         " with --lab 10 %.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", action="store_true", help="the model alone, at once")
     parser.add_argument("--lab", action="store_true", help="in namespaces; needs root")
@@ -106,13 +106,7 @@ def in_namespaces(broadcasts: int, nodes: int, one_way_s: float, send_s: float) 
     """What comes out with real processes."""
     del send_s  # there it costs what it does
     trees = ("planned", "halving", "star")
-    return Times(*(last_one_ms(nodes, one_way_s, one, broadcasts, progress) / 1e3 for one in trees))
-
-
-def progress(text: str) -> None:
-    """Say what is being done, where somebody looks."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    return Times(*(last_one_ms(nodes, one_way_s, one, broadcasts, say_now) / 1e3 for one in trees))
 
 
 def last_one_s(nodes: int, one_way_s: float, send_s: float, misjudged: float) -> float:

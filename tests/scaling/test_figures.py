@@ -7,7 +7,7 @@ from math import ceil, log2
 
 import pytest
 
-from scripts.scaling.errors import ScalingError
+from scripts.measuring.errors import MeasureError
 from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Sent, bound_of, row_of
 from scripts.scaling.memory import check, most_nodes
 from scripts.scaling.shapes import SHAPES
@@ -98,5 +98,5 @@ def test_a_cluster_that_does_not_fit_is_refused_with_one_that_does() -> None:
     most = most_nodes(shape, 0.8 * 10**9)
     assert shape.memory_bytes(most) <= 0.8 * 10**9 < shape.memory_bytes(most + 1)
     check(shape, most, 10**9)
-    with pytest.raises(ScalingError, match=f"up to {most:,}"):
+    with pytest.raises(MeasureError, match=f"up to {most:,}"):
         check(shape, most + 1, 10**9)

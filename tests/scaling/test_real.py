@@ -11,9 +11,10 @@ import pytest
 
 from chatter.testing import Cluster
 from chatter.testing.faults import MULTICAST, TCP
+from scripts.measuring.rows import from_json
 from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Row
+from scripts.scaling.main import CHOICES
 from scripts.scaling.measure import measure
-from scripts.scaling.report import from_json
 from scripts.scaling.shapes import SHAPES
 from scripts.scaling.wiretap import Carried, Wiretap
 
@@ -96,4 +97,7 @@ def test_the_command_measures_in_processes_of_its_own(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert [row.to for row in from_json(figures.read_text())] == [EVERYONE, NEIGHBOURS]
+    assert [row.to for row in from_json(figures.read_text(), Row, CHOICES)] == [
+        EVERYONE,
+        NEIGHBOURS,
+    ]

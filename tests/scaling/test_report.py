@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from scripts.fanout.errors import BenchError
-from scripts.fanout.report import BEGIN as OTHER_BEGIN
-from scripts.fanout.report import END as OTHER_END
-from scripts.fanout.tables import as_markdown
+from scripts.fanout.main import MARKER as OTHER
+from scripts.measuring.page import markers
+from scripts.measuring.rows import from_json, to_json
+from scripts.measuring.tables import as_markdown
 from scripts.scaling import main
 from scripts.scaling.figures import EVERYONE, NEIGHBOURS, Row, row_of
-from scripts.scaling.report import BEGIN, END, from_json, insert, to_json
 from scripts.scaling.tables import tables
 from tests.scaling.test_figures import SENT
 
@@ -22,13 +21,7 @@ SOME = row_of("subnet", 1000, NEIGHBOURS, 1, [replace(SENT, listed=0)] * 2)
 
 
 def test_figures_come_back_from_json() -> None:
-    assert from_json(to_json([ALL, SOME])) == [ALL, SOME]
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"shape": "tcp"}]'])
-def test_other_json_is_refused(text: str) -> None:
-    with pytest.raises(BenchError):
-        from_json(text)
+    assert from_json(to_json([ALL, SOME]), Row, main.CHOICES) == [ALL, SOME]
 
 
 def test_there_is_a_table_for_each_kind_of_broadcast() -> None:
@@ -48,20 +41,16 @@ def test_a_page_is_made_from_a_file_of_figures(
 ) -> None:
     figures, page = tmp_path / "figures.json", tmp_path / "page.md"
     figures.write_text(to_json([ALL, SOME]))
-    others = f"{OTHER_BEGIN}\nothers\n{OTHER_END}\n"
-    page.write_text(f"{others}before\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    others = "\nothers\n".join(markers(OTHER)) + "\n"
+    begin, end = markers(main.MARKER)
+    page.write_text(f"{others}before\n\n{begin}\nold\n{end}\n\nafter\n")
 
     for _ in range(2):  # the second finds what the first wrote
         assert main.main(["--from", str(figures), "--doc", str(page)]) == 0
         assert page.read_text() == (
-            f"{others}before\n\n{BEGIN}\n\n{as_markdown(tables([ALL, SOME]))}\n{END}\n\nafter\n"
+            f"{others}before\n\n{begin}\n\n{as_markdown(tables([ALL, SOME]))}\n{end}\n\nafter\n"
         )
     assert "| tcp |" in capsys.readouterr().out
-
-
-def test_a_page_without_its_markers_is_left_alone() -> None:
-    with pytest.raises(BenchError, match="needs one line"):
-        insert(f"{OTHER_BEGIN}\n{OTHER_END}\n", "figures")
 
 
 @pytest.mark.parametrize("bad", [{"lost": 1}, {"doubled": 1}, {"stray": 1}, {"hops": 12}], ids=str)

@@ -2,31 +2,25 @@
 
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Iterator
 from typing import Any
 
 from chatter import Chatter, Message, QueueFull, generate_key
 from chatter.wire.aead import best as best_aead
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload, JsonPayload
 from scripts.fanout.publishing import drive, steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.meeting import own_group, wait_until_met
+from scripts.measuring.telling import tell
 
 _TAG = "fanout"
-_GROUP = "239.255.77.77"
-_PORTS = range(20_000, 30_000)
-_MET_WITHIN_S = 60.0
-
-# After meeting: so long until each knows whom it hears, or the first messages would go by TCP.
-_SETTLE_S = 2.5
 
 
 def publish(task: Task) -> None:
     """`broadcast` in a loop, and again when it raises QueueFull."""
-    groups = [f"{_GROUP}:{random.choice(_PORTS)}"] if task.spec.options["multicast"] else []
+    groups = [own_group()] if task.spec.options["multicast"] else []
     shared: dict[str, Any] = {"key": generate_key(), "multicast": groups}
     node = Chatter(**_settings(task), **shared)
 
@@ -72,8 +66,6 @@ def _met(node: Chatter, task: Task, shared: dict[str, Any]) -> Iterator[None]:
         raise SystemExit(f"{task.system} is not to be sealed by {best_aead.__name__}")
     with node:
         tell("started", meeting={**shared, "join": [str(node.local_netid)]})
-        if not node.wait_for_peers(task.nodes, timeout=_MET_WITHIN_S):
-            raise SystemExit(f"not all others were met within {_MET_WITHIN_S:.0f} s")
-        time.sleep(_SETTLE_S)
+        wait_until_met(node, task.nodes)
         tell("met")
         yield

@@ -4,11 +4,11 @@ import asyncio
 
 import nats
 
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.telling import tell
 
 _SUBJECT = "fanout"
 

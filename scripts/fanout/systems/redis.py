@@ -2,11 +2,11 @@
 
 import redis
 
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.telling import tell
 
 _CHANNEL = "fanout"
 

@@ -9,11 +9,11 @@ from typing import Any
 import socketio
 from socketio.manager import Manager
 
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.telling import tell
 
 _EVENT = "fanout"
 

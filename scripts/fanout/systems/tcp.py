@@ -5,12 +5,12 @@ import ssl
 import subprocess
 from pathlib import Path
 
-from scripts.fanout.errors import BenchError
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.errors import MeasureError
+from scripts.measuring.telling import tell
 
 _LENGTH_BYTES = 4
 _BUFFER_BYTES = 65_536
@@ -64,7 +64,7 @@ def make_certificate(directory: Path, ip: str) -> tuple[Path, Path]:
     """A certificate that it signed itself, and its key, for an hour's work.
 
     Raises:
-        BenchError: openssl refused.
+        MeasureError: openssl refused.
     """
     certificate, key = directory / "certificate.pem", directory / "key.pem"
     made = subprocess.run(
@@ -78,5 +78,5 @@ def make_certificate(directory: Path, ip: str) -> tuple[Path, Path]:
         check=False,
     )
     if made.returncode != 0:
-        raise BenchError(f"openssl made no certificate: {made.stderr.strip()}")
+        raise MeasureError(f"openssl made no certificate: {made.stderr.strip()}")
     return certificate, key

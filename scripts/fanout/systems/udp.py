@@ -4,11 +4,11 @@ import random
 import socket
 import struct
 
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import MAX_BYTES, BytesPayload
 from scripts.fanout.publishing import drive, steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.telling import tell
 
 _GROUP = "239.255.77.78"
 

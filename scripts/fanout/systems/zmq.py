@@ -7,11 +7,11 @@ does, where a PUB would silently drop.
 import time
 from typing import Any
 
-from scripts.fanout.orders import tell
 from scripts.fanout.payload import BytesPayload
 from scripts.fanout.publishing import drive, steps
 from scripts.fanout.subscribing import attended_tally
 from scripts.fanout.task import Task
+from scripts.measuring.telling import tell
 
 # In a green socket nothing tells when there is room again.
 _AGAIN_S = 0.001

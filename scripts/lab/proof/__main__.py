@@ -19,6 +19,8 @@ from scripts.lab.proof.overlapping import prove_overlap
 from scripts.lab.proof.sizes import prove_sizes
 from scripts.lab.proof.unreachable import prove_unreachable
 from scripts.lab.signals import raise_on_signals
+from scripts.measuring.arguments import parser as make_parser
+from scripts.measuring.status import say_now
 
 _HELP = """\
 Starts nodes in network namespaces, does damage to them, and checks what has arrived, how often, and
@@ -103,30 +105,24 @@ def _run(proof: Proof) -> Verdict:
     begun = time.monotonic()
     broke = None
     try:
-        proof.run(checks, progress=_progress)
+        proof.run(checks, progress=say_now)
     except LabError as error:
         broke = str(error)
         print(f"FAILED {proof.name}: it broke off: {broke}", flush=True)
-    _progress("")
+    say_now("")
     return Verdict(proof.name, tuple(checks.made), time.monotonic() - begun, broke)
 
 
 def _tell(check: Check) -> None:
-    _progress("")
+    say_now("")
     print(check, flush=True)
 
 
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/prove_delivery",
-        description=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Needs root, iproute2 and nftables. Exit status: 1 if a check failed.",
+    parser = make_parser(
+        "scripts/prove_delivery",
+        _HELP,
+        "Needs root, iproute2 and nftables. Exit status: 1 if a check failed.",
     )
     parser.add_argument("--list", action="store_true", help="say what there is, and end")
     parser.add_argument(

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table as RichTable
 
-from scripts.fanout.tables import Table, as_markdown
+from scripts.measuring.tables import Table, as_markdown
 
 Told = Callable[[str], None]
 
