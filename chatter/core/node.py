@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from chatter.config import Config
+from chatter.core.arrivals import Arrivals
 from chatter.core.channels import ChannelSpec, MulticastChannels
 from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
 from chatter.core.context import Context
+from chatter.core.delivering import Delivering
 from chatter.core.effects import (
     Disconnect,
     Effect,
@@ -28,11 +30,13 @@ from chatter.core.gathering import MAX_BURST_BYTES, Gathering
 from chatter.core.handlers import SerializerDB
 from chatter.core.identity import Identity
 from chatter.core.large import Bodies, Large, header_of, with_payload
+from chatter.core.learning import Learning
 from chatter.core.links import Links
 from chatter.core.membership import NEWCOMER_S, Membership, Summary
 from chatter.core.notices import Notices
 from chatter.core.origins import Origins
 from chatter.core.outbox import UdpQueue
+from chatter.core.passing import Passing
 from chatter.core.peers import Peer, PeerDB
 from chatter.core.probes import Probes
 from chatter.core.receipts import Receipts
@@ -164,17 +168,31 @@ class Node:
             lambda netid, gossip: self._forwarder.answer(netid, gossip, self._now),
             self._ask_since,
         )
-        self._receiver = Receiver(
+        self._passing = Passing(
+            context, handlers, self._links, self._forwarder, self._probes, self._store
+        )
+        delivering = Delivering(context, handlers, self._repair, self._watched)
+        self._arrivals = Arrivals(
             context,
-            handlers,
+            self._channels,
+            self._links,
+            self._forwarder,
+            self._probes,
+            self._origins,
+            self._store,
+            self._repair,
+            self._large,
+            self._passing,
+            delivering,
+        )
+        learning = Learning(
+            context,
             self._channels,
             self._contacts,
             self._links,
             self._membership,
             self._forwarder,
             self._probes,
-            self._origins,
-            self._store,
             self._repair,
             self._large,
             self._flow,
@@ -182,10 +200,24 @@ class Node:
             self._watcher,
             self._new_life,
         )
+        self._receiver = Receiver(
+            context,
+            self._links,
+            self._membership,
+            self._origins,
+            self._store,
+            self._repair,
+            self._flow,
+            learning,
+            self._arrivals,
+            self._passing,
+            delivering,
+        )
         self._timed: tuple[Timed, ...] = (
             self._membership,
             self._probes,
-            self._receiver,
+            self._passing,
+            self._arrivals,
             self._repair,
             self._duties,
             self._receipts,
@@ -247,7 +279,7 @@ class Node:
             bool(self._context.udp)
             or self._links.pending(now)
             or self._channels.pending()
-            or self._receiver.pending
+            or self._passing.pending
             or self._gathering is not None
             or len(self._duties) > 0
         )
@@ -335,7 +367,8 @@ class Node:
         self._context.due = min(
             self._membership.next_wakeup(),
             self._probes.next_wakeup(),
-            self._receiver.next_wakeup(),
+            self._passing.next_wakeup(),
+            self._arrivals.next_wakeup(),
             self._repair.next_wakeup(),
             self._duties.next_wakeup(),
             self._receipts.next_wakeup(),
@@ -491,7 +524,7 @@ class Node:
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
         self._begin(now)
-        self._receiver.transformed(broadcast, payload, now)
+        self._passing.transformed(broadcast, payload, now)
         self._pay(now)
 
     # Datagrams
@@ -739,7 +772,7 @@ class Node:
         """Whether gossips that come now can be taken in, and passed on."""
         return not (
             self._handlers_full
-            or self._receiver.crowded
+            or self._passing.crowded
             or self._links.crowded(self._now)
             or any(one.outbox.crowded for one in self._channels)
         )
