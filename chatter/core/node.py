@@ -7,7 +7,7 @@ forward, plan. The shell carries out what ``take_effects`` returns, in order, af
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chatter.config import Config
 from chatter.core.arrivals import Arrivals
@@ -17,10 +17,8 @@ from chatter.core.contact import Accepted, Contacts, OurName
 from chatter.core.context import Context
 from chatter.core.delivering import Delivering
 from chatter.core.effects import (
-    Disconnect,
     Effect,
     MulticastReady,
-    Trouble,
     UdpReady,
 )
 from chatter.core.flow import ReceivingFlow
@@ -30,6 +28,7 @@ from chatter.core.identity import Identity
 from chatter.core.large import Bodies, Large
 from chatter.core.learning import Learning
 from chatter.core.links import Links
+from chatter.core.lives import Lives
 from chatter.core.membership import Membership, Summary
 from chatter.core.notices import Notices
 from chatter.core.origins import Origins
@@ -41,6 +40,7 @@ from chatter.core.publishing import Publishing
 from chatter.core.receipts import Receipts
 from chatter.core.receiver import Receiver
 from chatter.core.repair import Repair
+from chatter.core.schedule import Schedule
 from chatter.core.session import Session
 from chatter.core.store import Store
 from chatter.core.upkeep import Upkeep
@@ -48,9 +48,7 @@ from chatter.core.watched import Watched
 from chatter.core.watcher import Watcher
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import BroadcastID, NetID, make_life
-from chatter.wire.burst import Broadcasts
 from chatter.wire.frame import Sender, encode_body
-from chatter.wire.gossip import MAX_HOPS, Gossip
 from chatter.wire.records import CARRIERS, Credit, Record
 from chatter.wire.seal import KeyRing
 
@@ -60,16 +58,6 @@ if TYPE_CHECKING:
 
 # Frames in our own name before it is called a clash: some seconds of another node's beacons.
 OUR_NETID_FRAMES = 5
-
-
-class Timed(Protocol):
-    """A part that does something at times."""
-
-    def next_wakeup(self) -> float:
-        """When ``tick`` has something to do."""
-
-    def tick(self, now: float) -> None:
-        """Do what is due."""
 
 
 class Node:
@@ -122,6 +110,13 @@ class Node:
         self._membership = Membership(
             context, self._contacts, self._links, self._channels, self._told_along, self._gone
         )
+        self._lives = Lives(
+            context,
+            self._contacts,
+            self._links,
+            self._membership,
+            lambda: self._publishing.begin_anew(),
+        )
         bodies = Bodies(context, self._store)
         self._large = Large(
             context, bodies, self._channels, self._links, self._origins, self._store
@@ -156,7 +151,7 @@ class Node:
             self._origins,
             self._store,
             self._links.send,
-            self._multicast_again,
+            self._forwarder.multicast_again,
             lambda netid, gossip: self._forwarder.answer(netid, gossip, self._now),
             self._ask_since,
         )
@@ -190,7 +185,7 @@ class Node:
             self._flow,
             self._watched,
             self._watcher,
-            self._new_life,
+            self._lives.begin_anew,
         )
         self._receiver = Receiver(
             context,
@@ -224,21 +219,26 @@ class Node:
             self._forwarder,
             self._receiver,
             self._receive_accepted,
-            self._new_life,
-            self._warn_of_clash,
+            self._lives.begin_anew,
+            self._lives.warn_of_clash,
         )
         self._upkeep = Upkeep(context, self._contacts, self._links, self._store, self._duties)
-        self._timed: tuple[Timed, ...] = (
-            self._membership,
-            self._probes,
-            self._passing,
-            self._arrivals,
-            self._repair,
-            self._duties,
-            self._receipts,
-            self._links,
-            self._notices,
-            self._channels,
+        self._schedule = Schedule(
+            context,
+            (
+                self._membership,
+                self._probes,
+                self._passing,
+                self._arrivals,
+                self._repair,
+                self._duties,
+                self._receipts,
+                self._links,
+                self._notices,
+                self._channels,
+                self._watched,
+                self._watcher,
+            ),
         )
         self.join = self._publishing.join
         """As ``gather``, if it can join those that are being gathered, and then without effects.
@@ -351,16 +351,9 @@ class Node:
         """Do what is due."""
         self._begin(now)
         self._upkeep.sweep(now)
-        # Mostly a single part has something to do, and the others need not even be looked into.
         if self._links.next_wakeup() <= now:
             self._forwarder.silent(now)
-        for part in self._timed:
-            if part.next_wakeup() <= now:
-                part.tick(now)
-        if self._watched.wakeup <= now:
-            self._watched.tick(now)
-        if self._watcher.wakeup <= now:
-            self._watcher.tick(now)
+        self._schedule.tick(now)
         self._pay(now)
         self._flush_udp()
 
@@ -371,21 +364,7 @@ class Node:
 
     def next_wakeup(self) -> float:
         """When ``tick`` wants to be called."""
-        self._context.due = min(
-            self._membership.next_wakeup(),
-            self._probes.next_wakeup(),
-            self._passing.next_wakeup(),
-            self._arrivals.next_wakeup(),
-            self._repair.next_wakeup(),
-            self._duties.next_wakeup(),
-            self._receipts.next_wakeup(),
-            self._links.next_wakeup(),
-            self._notices.next_wakeup(),
-            self._channels.next_wakeup(),
-            self._watched.wakeup,
-            self._watcher.wakeup,
-        )
-        return self._context.due
+        return self._schedule.next_wakeup()
 
     def take_effects(self) -> list[Effect]:
         """What the shell has to carry out, in order."""
@@ -477,7 +456,7 @@ class Node:
             accepted = []
             # One may be a replay, or still be under way from our former life. Many are a node.
             if isinstance(error, OurName) and counts["dropped_our_netid"] % OUR_NETID_FRAMES == 0:
-                self._warn_of_clash(self.local)
+                self._lives.warn_of_clash(self.local)
         for one in accepted:
             self._receive_accepted(one, now)
         if self._context.udp.waiting:
@@ -489,7 +468,7 @@ class Node:
         try:
             frame = self._channels[channel].next_frame(now)
         except LifeExhausted:
-            self._new_life(self.epoch)
+            self._lives.begin_anew(self.epoch)
             return None
         return self._count_sent(frame)
 
@@ -504,7 +483,7 @@ class Node:
         try:
             frame = self._context.identity.udp_sealer(life).seal(body)
         except LifeExhausted:
-            self._new_life(self.epoch)
+            self._lives.begin_anew(self.epoch)
             return None
         self._count_sent(frame)
         return netid, frame
@@ -599,53 +578,9 @@ class Node:
         told = (highest, self._flow.for_beacon(now))
         return [record for record in told if record is not None]
 
-    def _multicast_again(self, gossip: Broadcasts, askers: Sequence[NetID]) -> bool:
-        """Answer by multicast, if one of our channels reaches all of these."""
-        if gossip.large:
-            return False
-        hop = min(MAX_HOPS, gossip.hop + 1)  # one at its last hop is still repaired
-        again = gossip._replace(hop=hop, distribution=())
-        if isinstance(again, Gossip) and again.confirm_ms:
-            again = again._replace(confirm_ms=0)
-        peers = [self._context.peers.get(netid) for netid in askers]
-        for index in self._channels.fitting(again.least_bound()):
-            if all(peer is not None and index in peer.hears for peer in peers):
-                channel = self._channels[index]
-                return all([channel.put_gossip(part) for part in again.parts(channel.budget)])
-        return False
-
     def _ask_since(self, origin: NetID, now: float) -> bool:
         peer = self._context.peers.get(origin)
         return peer is not None and self._contacts.challenge(origin, peer.life, now)
-
-    # Lives
-
-    def _new_life(self, above: int) -> None:
-        """Others know a newer life of our address, or this one is used up: begin another.
-
-        Connections belong to a life, so they end; the next broadcast has an epoch above any known.
-        """
-        context = self._context
-        life = make_life(0, context.random_bytes(10), above=above)
-        context.identity = Identity(context.identity.ring, life)
-        self._contacts.renew()
-        self._publishing.begin_anew()
-        for peer in context.peers:
-            peer.since = 0
-        context.counts["lives_drawn"] += 1
-        for session in self._links.sessions():
-            context.effects.append(Disconnect(session))
-        # Who heard the former life has to hear of the new one first.
-        self._membership.reintroduce()
-
-    def _warn_of_clash(self, netid: NetID) -> None:
-        self._context.counts["address_clashes"] += 1
-        self._context.effects.append(
-            Trouble(
-                f"two nodes use the address {netid}, or the clock of one went back: give each"
-                " node an address of its own"
-            )
-        )
 
     def _count_sent(self, frame: bytes | None) -> bytes | None:
         if frame is not None:
