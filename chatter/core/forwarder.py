@@ -322,6 +322,21 @@ class Forwarder:
             duty.listeners[netid] = None  # it is asked again, and says again that it lacks it
         return False
 
+    def multicast_again(self, gossip: Broadcasts, askers: Sequence[NetID]) -> bool:
+        """Answer those who miss it by multicast; False if none of our channels reaches them all."""
+        if gossip.large:
+            return False
+        hop = min(MAX_HOPS, gossip.hop + 1)  # one at its last hop is still repaired
+        again = gossip._replace(hop=hop, distribution=())
+        if isinstance(again, Gossip) and again.confirm_ms:
+            again = again._replace(confirm_ms=0)
+        peers = [self._context.peers.get(netid) for netid in askers]
+        for index in self._channels.fitting(again.least_bound()):
+            if all(peer is not None and index in peer.hears for peer in peers):
+                channel = self._channels[index]
+                return all([channel.put_gossip(part) for part in again.parts(channel.budget)])
+        return False
+
     def _plan_around(self, handover: Handover, now: float) -> None:
         """Serve the branch of a head by others. The head keeps what it has been given."""
         rest = handover.gossip.distribution

@@ -7,48 +7,49 @@ forward, plan. The shell carries out what ``take_effects`` returns, in order, af
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chatter.config import Config
+from chatter.core.arrivals import Arrivals
 from chatter.core.channels import ChannelSpec, MulticastChannels
-from chatter.core.contact import Accepted, Contacts, NotOurBusiness, OurName, SupersededLife
+from chatter.core.connections import Connections
+from chatter.core.contact import Accepted, Contacts, OurName
 from chatter.core.context import Context
+from chatter.core.delivering import Delivering
 from chatter.core.effects import (
-    Disconnect,
     Effect,
-    FlushSoon,
     MulticastReady,
-    SessionReady,
-    Trouble,
     UdpReady,
 )
 from chatter.core.flow import ReceivingFlow
 from chatter.core.forwarder import Forwarder
-from chatter.core.gathering import MAX_BURST_BYTES, Gathering
 from chatter.core.handlers import SerializerDB
 from chatter.core.identity import Identity
-from chatter.core.large import Bodies, Large, header_of, with_payload
+from chatter.core.large import Bodies, Large
+from chatter.core.learning import Learning
 from chatter.core.links import Links
-from chatter.core.membership import NEWCOMER_S, Membership, Summary
+from chatter.core.lives import Lives
+from chatter.core.membership import Membership, Summary
 from chatter.core.notices import Notices
 from chatter.core.origins import Origins
 from chatter.core.outbox import UdpQueue
+from chatter.core.passing import Passing
 from chatter.core.peers import Peer, PeerDB
 from chatter.core.probes import Probes
+from chatter.core.publishing import Publishing
 from chatter.core.receipts import Receipts
 from chatter.core.receiver import Receiver
 from chatter.core.repair import Repair
+from chatter.core.schedule import Schedule
 from chatter.core.session import Session
 from chatter.core.store import Store
+from chatter.core.upkeep import Upkeep
 from chatter.core.watched import Watched
 from chatter.core.watcher import Watcher
 from chatter.errors import FrameError, LifeExhausted
-from chatter.ids import BroadcastID, NetID, epoch_of, make_life
-from chatter.wire.burst import SIZE_BYTES, Broadcasts, Burst, head_bound
+from chatter.ids import BroadcastID, NetID, make_life
 from chatter.wire.frame import Sender, encode_body
-from chatter.wire.gossip import MAX_HOPS, Gossip
-from chatter.wire.idtable import sort_netids
-from chatter.wire.records import CARRIERS, CHALLENGE_BYTES, Credit, Record
+from chatter.wire.records import CARRIERS, Credit, Record
 from chatter.wire.seal import KeyRing
 
 if TYPE_CHECKING:
@@ -57,20 +58,6 @@ if TYPE_CHECKING:
 
 # Frames in our own name before it is called a clash: some seconds of another node's beacons.
 OUR_NETID_FRAMES = 5
-
-
-# How often is done what may be done a little late.
-SWEEP_S = 0.25
-
-
-class Timed(Protocol):
-    """A part that does something at times."""
-
-    def next_wakeup(self) -> float:
-        """When ``tick`` has something to do."""
-
-    def tick(self, now: float) -> None:
-        """Do what is due."""
 
 
 class Node:
@@ -113,11 +100,8 @@ class Node:
         self._gauges = gauges
         self._now = 0.0
         self._handlers_full = False
-        self._started_at = 0.0
         self._channels = MulticastChannels(context, channels)
         self._groups = [one.group for one in self._channels]
-        budgets = [one.budget for one in self._channels]
-        self._burst_bytes = min(MAX_BURST_BYTES, max(budgets, default=MAX_BURST_BYTES))
         self._contacts = Contacts(context)
         self._links = Links(context, self._accepting)
         self._origins = Origins()
@@ -125,6 +109,13 @@ class Node:
         self._flow = ReceivingFlow(context, self._accepting, self._tell_credit)
         self._membership = Membership(
             context, self._contacts, self._links, self._channels, self._told_along, self._gone
+        )
+        self._lives = Lives(
+            context,
+            self._contacts,
+            self._links,
+            self._membership,
+            lambda: self._publishing.begin_anew(),
         )
         bodies = Bodies(context, self._store)
         self._large = Large(
@@ -160,42 +151,98 @@ class Node:
             self._origins,
             self._store,
             self._links.send,
-            self._multicast_again,
+            self._forwarder.multicast_again,
             lambda netid, gossip: self._forwarder.answer(netid, gossip, self._now),
             self._ask_since,
         )
-        self._receiver = Receiver(
+        self._passing = Passing(
+            context, handlers, self._links, self._forwarder, self._probes, self._store
+        )
+        delivering = Delivering(context, handlers, self._repair, self._watched)
+        self._arrivals = Arrivals(
             context,
-            handlers,
             self._channels,
-            self._contacts,
             self._links,
-            self._membership,
             self._forwarder,
             self._probes,
             self._origins,
             self._store,
             self._repair,
             self._large,
+            self._passing,
+            delivering,
+        )
+        learning = Learning(
+            context,
+            self._channels,
+            self._contacts,
+            self._links,
+            self._membership,
+            self._forwarder,
+            self._probes,
+            self._repair,
+            self._large,
             self._flow,
             self._watched,
             self._watcher,
-            self._new_life,
+            self._lives.begin_anew,
         )
-        self._timed: tuple[Timed, ...] = (
-            self._membership,
-            self._probes,
-            self._receiver,
-            self._repair,
-            self._duties,
-            self._receipts,
+        self._receiver = Receiver(
+            context,
             self._links,
-            self._notices,
-            self._channels,
+            self._membership,
+            self._origins,
+            self._store,
+            self._repair,
+            self._flow,
+            learning,
+            self._arrivals,
+            self._passing,
+            delivering,
         )
-        self._swept_at = float("-inf")
-        self._seqno = 0
-        self._gathering: Gathering | None = None
+        self._publishing = Publishing(
+            context,
+            self._store,
+            self._repair,
+            self._receipts,
+            self._forwarder,
+            self._watched,
+            max((one.budget for one in self._channels), default=0),
+        )
+        self._connections = Connections(
+            context,
+            self._contacts,
+            self._links,
+            self._membership,
+            self._repair,
+            self._large,
+            self._forwarder,
+            self._receiver,
+            self._receive_accepted,
+            self._lives.begin_anew,
+            self._lives.warn_of_clash,
+        )
+        self._upkeep = Upkeep(context, self._contacts, self._links, self._store, self._duties)
+        self._schedule = Schedule(
+            context,
+            (
+                self._membership,
+                self._probes,
+                self._passing,
+                self._arrivals,
+                self._repair,
+                self._duties,
+                self._receipts,
+                self._links,
+                self._notices,
+                self._channels,
+                self._watched,
+                self._watcher,
+            ),
+        )
+        self.join = self._publishing.join
+        """As ``gather``, if it can join those that are being gathered, and then without effects.
+        None: it cannot, and nothing changed. Takes tag, codec, body and whether to compress."""
 
     # What the shell and users may look at
 
@@ -247,8 +294,8 @@ class Node:
             bool(self._context.udp)
             or self._links.pending(now)
             or self._channels.pending()
-            or self._receiver.pending
-            or self._gathering is not None
+            or self._passing.pending
+            or self._publishing.gathering is not None
             or len(self._duties) > 0
         )
 
@@ -256,7 +303,8 @@ class Node:
         """Bytes of broadcasts that our own queues still take: the least of all groups and of the
         peers that are taking something. Who takes nothing is not waited for."""
         rooms = (one.outbox.room() for one in self._channels)
-        gathered = 0 if self._gathering is None else self._gathering.size
+        gathering = self._publishing.gathering
+        gathered = 0 if gathering is None else gathering.size
         return min([self._links.room(now), *rooms]) - gathered
 
     def note_handlers(self, full: bool, now: float) -> None:
@@ -274,7 +322,8 @@ class Node:
 
     def start(self, now: float) -> None:
         """Begin to speak."""
-        self._now = self._started_at = now
+        self._now = now
+        self._upkeep.start(now)
         self._membership.start(now)
         self._watched.start(now)
         self._context.wake(self._membership.next_wakeup())
@@ -301,29 +350,12 @@ class Node:
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._begin(now)
-        if now - self._swept_at >= SWEEP_S:
-            self._swept_at = now
-            self._sweep(now)
-        # Mostly a single part has something to do, and the others need not even be looked into.
+        self._upkeep.sweep(now)
         if self._links.next_wakeup() <= now:
             self._forwarder.silent(now)
-        for part in self._timed:
-            if part.next_wakeup() <= now:
-                part.tick(now)
-        if self._watched.wakeup <= now:
-            self._watched.tick(now)
-        if self._watcher.wakeup <= now:
-            self._watcher.tick(now)
+        self._schedule.tick(now)
         self._pay(now)
         self._flush_udp()
-
-    def _sweep(self, now: float) -> None:
-        """Do what is to be done now and then, and has no time of its own."""
-        if self._context.young and now - self._started_at > NEWCOMER_S:
-            self._context.young = False
-        self._store.expire(now)
-        self._duties.tick(now)
-        self._measure(now)
 
     @property
     def due(self) -> float:
@@ -332,20 +364,7 @@ class Node:
 
     def next_wakeup(self) -> float:
         """When ``tick`` wants to be called."""
-        self._context.due = min(
-            self._membership.next_wakeup(),
-            self._probes.next_wakeup(),
-            self._receiver.next_wakeup(),
-            self._repair.next_wakeup(),
-            self._duties.next_wakeup(),
-            self._receipts.next_wakeup(),
-            self._links.next_wakeup(),
-            self._notices.next_wakeup(),
-            self._channels.next_wakeup(),
-            self._watched.wakeup,
-            self._watcher.wakeup,
-        )
-        return self._context.due
+        return self._schedule.next_wakeup()
 
     def take_effects(self) -> list[Effect]:
         """What the shell has to carry out, in order."""
@@ -373,38 +392,9 @@ class Node:
                 or when the time is over. None: nobody answers.
         """
         self._begin(now)
-        context = self._context
-        self._seqno += 1
-        broadcast = BroadcastID(self.local, self.epoch, self._seqno)
-        number = after = 0
-        if to is None:
-            context.number += 1
-            number = context.number
-            targets = list(context.peers.live_netids())
-        else:
-            after = context.number
-            targets = [netid for netid in sort_netids(to) if netid != self.local]
-        confirm_ms = 0 if confirm_s is None else max(1, int(confirm_s * 1000))
-        gossip = with_payload(
-            Gossip(broadcast, tag, codec, b"", number, 0, (), 0, compress, confirm_ms, after),
-            payload,
+        return self._publishing.broadcast(
+            tag, codec, payload, to, now, compress=compress, confirm_s=confirm_s
         )
-        self._store.add(gossip, now)
-        if number:
-            self._repair.note_own(number, number, now)
-        context.counts["broadcasts"] += 1
-        if not targets:
-            context.counts["broadcasts_to_nobody"] += 1
-        duty = None
-        if confirm_s is not None:
-            tally = self._receipts.open(broadcast, targets, confirm_s, now)
-            duty = self._duties.open(header_of(gossip), now, tally=tally)
-        if self._watched.active:
-            self._watched.sent(gossip, len(payload), len(targets), now)
-        self._forwarder.forward(header_of(gossip), targets, now, duty)
-        if duty is not None:
-            self._duties.check(duty, now)
-        return broadcast, tuple(targets)
 
     def gather(
         self, tag: str, codec: str, body: bytes, now: float, room: int, *, compress: bool = True
@@ -424,74 +414,23 @@ class Node:
         if joined is not None:
             return joined
         self._begin(now)
-        context = self._context
-        targets = context.peers.live_netids()
-        local = context.local
-        limit = min(self._burst_bytes - head_bound(tag, local), room)
-        self._gathering = Gathering(
-            BroadcastID(local, context.identity.epoch, self._seqno + 1),
-            context.number + 1,
-            tag,
-            codec,
-            compress,
-            targets,
-            context.peers.version,
-            max(len(body) + SIZE_BYTES, limit),
-        )
-        context.effects.append(FlushSoon())
-        joined = self.join(tag, codec, body, compress)
-        assert joined is not None
-        return joined
-
-    def join(
-        self, tag: str, codec: str, body: bytes, compress: bool
-    ) -> tuple[BroadcastID, tuple[NetID, ...]] | None:
-        """As ``gather``, if it can join those that are being gathered, and then without effects.
-
-        None: it cannot, and nothing changed.
-        """
-        gathering = self._gathering
-        if gathering is None:
-            return None
-        context = self._context
-        broadcast = gathering.add(tag, codec, body, compress, context.peers.version)
-        if broadcast is None:
-            return None
-        context.number += 1
-        context.counts["broadcasts"] += 1
-        self._seqno += 1
-        targets = gathering.targets
-        if not targets:
-            context.counts["broadcasts_to_nobody"] += 1
-        return broadcast, targets
+        return self._publishing.gather(tag, codec, body, room, compress)
 
     def flush(self, now: float) -> None:
         """Have what was gathered sent."""
-        gathering = self._gathering
-        if gathering is None:
-            return
         self._now = now
-        self._gathering = None
-        sent = gathering.broadcasts()
-        if isinstance(sent, Burst):
-            self._store.add_burst(sent, now)
-        else:
-            self._store.add(sent, now)
-        self._repair.note_own(sent.number, sent.last_number, now)
-        if self._watched.active:
-            self._watched.gathered(sent, len(gathering.targets), now)
-        self._forwarder.forward(sent, gathering.targets, now)
+        self._publishing.flush(now)
 
     def _begin(self, now: float) -> None:
         """Whatever is done next comes after what was gathered before."""
         self._now = now
-        if self._gathering is not None:
-            self.flush(now)
+        if self._publishing.gathering is not None:
+            self._publishing.flush(now)
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
         self._begin(now)
-        self._receiver.transformed(broadcast, payload, now)
+        self._passing.transformed(broadcast, payload, now)
         self._pay(now)
 
     # Datagrams
@@ -505,8 +444,8 @@ class Node:
         """
         group = None if channel is None else self._groups[channel]
         self._now = now
-        if self._gathering is not None:
-            self.flush(now)
+        if self._publishing.gathering is not None:
+            self._publishing.flush(now)
         counts = self._context.counts
         counts["frames_received"] += 1
         counts["bytes_received"] += len(data)
@@ -517,7 +456,7 @@ class Node:
             accepted = []
             # One may be a replay, or still be under way from our former life. Many are a node.
             if isinstance(error, OurName) and counts["dropped_our_netid"] % OUR_NETID_FRAMES == 0:
-                self._warn_of_clash(self.local)
+                self._lives.warn_of_clash(self.local)
         for one in accepted:
             self._receive_accepted(one, now)
         if self._context.udp.waiting:
@@ -529,7 +468,7 @@ class Node:
         try:
             frame = self._channels[channel].next_frame(now)
         except LifeExhausted:
-            self._new_life(self.epoch)
+            self._lives.begin_anew(self.epoch)
             return None
         return self._count_sent(frame)
 
@@ -544,7 +483,7 @@ class Node:
         try:
             frame = self._context.identity.udp_sealer(life).seal(body)
         except LifeExhausted:
-            self._new_life(self.epoch)
+            self._lives.begin_anew(self.epoch)
             return None
         self._count_sent(frame)
         return netid, frame
@@ -553,24 +492,7 @@ class Node:
 
     def open_session(self, expected: NetID | None, now: float) -> Session:
         """A connection is open: ours to ``expected``, or with None one that we accepted."""
-        hello = self._contacts.own_hello(
-            expected, challenge=self._context.random_bytes(CHALLENGE_BYTES)
-        )
-        identity = self._context.identity
-        session = Session(
-            identity.ring,
-            self.local,
-            identity.life,
-            hello,
-            identity.hello_sealer,
-            client=expected is not None,
-            known_epoch=self._contacts.known_epoch,
-            since=self._contacts.since,
-            expected=expected,
-        )
-        session.asked_at = now
-        self._links.opened(session, now)
-        return session
+        return self._connections.open(expected, now)
 
     def session_received(
         self, session: Session, data: bytes, from_loopback: bool, now: float
@@ -580,104 +502,26 @@ class Node:
         Whatever the bytes: they are acted on, or counted, and then the connection is of no use.
         """
         self._begin(now)
-        counts = self._context.counts
-        counts["bytes_received"] += len(data)
-        was_proven = session.proven
-        try:
-            bodies = session.receive(data)
-            if (
-                session.proven
-                and not was_proven
-                and not self._session_up(session, from_loopback, now)
-            ):
-                return False
-        except FrameError as error:
-            counts[f"dropped_{error.reason}"] += 1
-            return False
-        except LifeExhausted:
-            self._new_life(self.epoch)
-            return False
-        session.used_at = now
-        if session.has_handshake_bytes:
-            session.asked_at = now
-            self._context.effects.append(SessionReady(session))
-        if bodies:
-            self._links.heard(session, now)
-            self._believe(session)
-        for body in bodies:
-            counts["frames_received"] += 1
-            counts["records_unknown"] += body.unknown
-            assert session.netid is not None
-            if self._contacts.life(session.netid) != session.life:
-                # Another life took the address; what this one still had on its way is too late.
-                counts[f"dropped_{SupersededLife.reason}"] += 1
-                return False
-            self._receiver.receive(session.netid, session.life, body.records, now, session=session)
+        alive = self._connections.received(session, data, from_loopback, now)
         self._flush_udp()
-        if session.failure is not None:
-            counts[f"dropped_{session.failure.reason}"] += 1
-            return False
-        return True
+        return alive
 
     def session_bytes(self, session: Session, now: float) -> bytes:
         """The next bytes to send on a connection; empty if there are none."""
         self._begin(now)
-        try:
-            data = self._links.bytes_for(session, now)
-        except LifeExhausted:
-            self._context.effects.append(Disconnect(session))
-            return b""
-        if data:
-            self._context.counts["frames_sent"] += 1
-            self._context.counts["bytes_sent"] += len(data)
-        return data
+        return self._connections.bytes_for(session, now)
 
     def session_closed(self, session: Session, now: float) -> None:
         """A connection ended, whoever ended it: find another way for what it had to carry."""
         self._begin(now)
-        sent, unsent = self._links.down(session, now)
-        self._forwarder.closed(sent, unsent, now)
-        if session.netid is not None:
-            self._large.source_gone(session.netid, now)
+        self._connections.closed(session, now)
 
     def connect_failed(self, netid: NetID, now: float) -> None:
         """Nobody answered at this address: find another way for what had to go there."""
         self._begin(now)
-        self._context.counts["connects_failed"] += 1
-        self._forwarder.unreachable(self._links.failed(netid), now)
+        self._connections.failed(netid, now)
 
     # Receive
-
-    def _session_up(self, session: Session, from_loopback: bool, now: float) -> bool:
-        """The other side has proven itself; False if we may not talk with it."""
-        netid, hello = session.netid, session.hello
-        assert netid is not None
-        assert hello is not None
-        if netid == self.local:
-            raise OurName("a connection with our own address")
-        if netid.is_group:
-            raise NotOurBusiness("a group's address where a node's should be")
-        if netid.is_loopback and not from_loopback:
-            raise NotOurBusiness("a loopback address from another host")
-        if hello.known_epoch > self.epoch:
-            self._new_life(hello.known_epoch)
-            return False
-        if not self._contacts.prove(netid, session.life, hello.counter):
-            self._warn_of_clash(netid)
-            return False
-        peer = self._membership.heard(netid, session.life, now)
-        if peer is not None:
-            peer.buffer = hello.buffer
-            peer.doubtful_until = float("-inf")
-        self._context.timing.answered(netid, now - session.asked_at, now)
-        if session.expected is not None:
-            self._membership.seeds.answered(session.expected, netid)
-        self._links.up(session, now)
-        self._repair.told_since(netid, epoch_of(session.life), hello.since, now)
-        self._membership.greet(netid, now)
-        for one in self._contacts.released(session.life, now):
-            self._receive_accepted(one, now)
-        return True
 
     def _receive_accepted(self, accepted: Accepted, now: float) -> None:
         netid, life, body, group = accepted
@@ -692,36 +536,6 @@ class Node:
             peer = self._context.peers.get(netid)
             if peer is not None:
                 peer.udp_heard = True
-
-    def _measure(self, now: float) -> None:
-        """Ask some whom branches may have to reach, to know how far away they are.
-
-        As often as there is something else to do, which is with each beacon.
-        """
-        peers = self._context.peers
-        for asked in self._context.timing.next_to_ask(
-            (peer.netid for peer in peers if peer.live and not peer.hears), now
-        ):
-            peer = peers.get(asked)
-            if peer is not None and peer.live:
-                self._ask_how_far(peer, now)
-
-    def _ask_how_far(self, peer: Peer, now: float) -> None:
-        netid, unanswered = peer.netid, self._context.timing.unanswered(peer.netid) > 2
-        if peer.udp_heard or not (unanswered or self._links.warm(netid)):
-            self._contacts.challenge(netid, peer.life, now)
-            return
-        # Where no datagrams pass, a connection tells as well how far away its other end is.
-        question = self._contacts.question(netid, peer.life, now)
-        if question is not None:
-            self._links.send(netid, question)
-
-    def _believe(self, session: Session) -> None:
-        """A frame came on a connection: its peer may head branches again."""
-        peer = None if session.netid is None else self._context.peers.get(session.netid)
-        if peer is not None and peer.doubtful_until > 0:
-            peer.doubtful_until = float("-inf")
-            self._context.peers.version += 1
 
     # What the parts need of each other
 
@@ -741,7 +555,7 @@ class Node:
         """Whether gossips that come now can be taken in, and passed on."""
         return not (
             self._handlers_full
-            or self._receiver.crowded
+            or self._passing.crowded
             or self._links.crowded(self._now)
             or any(one.outbox.crowded for one in self._channels)
         )
@@ -764,54 +578,9 @@ class Node:
         told = (highest, self._flow.for_beacon(now))
         return [record for record in told if record is not None]
 
-    def _multicast_again(self, gossip: Broadcasts, askers: Sequence[NetID]) -> bool:
-        """Answer by multicast, if one of our channels reaches all of these."""
-        if gossip.large:
-            return False
-        hop = min(MAX_HOPS, gossip.hop + 1)  # one at its last hop is still repaired
-        again = gossip._replace(hop=hop, distribution=())
-        if isinstance(again, Gossip) and again.confirm_ms:
-            again = again._replace(confirm_ms=0)
-        peers = [self._context.peers.get(netid) for netid in askers]
-        for index in self._channels.fitting(again.least_bound()):
-            if all(peer is not None and index in peer.hears for peer in peers):
-                channel = self._channels[index]
-                return all([channel.put_gossip(part) for part in again.parts(channel.budget)])
-        return False
-
     def _ask_since(self, origin: NetID, now: float) -> bool:
         peer = self._context.peers.get(origin)
         return peer is not None and self._contacts.challenge(origin, peer.life, now)
-
-    # Lives
-
-    def _new_life(self, above: int) -> None:
-        """Others know a newer life of our address, or this one is used up: begin another.
-
-        Connections belong to a life, so they end; the next broadcast has an epoch above any known.
-        """
-        assert self._gathering is None, "they have ids of the former life"
-        context = self._context
-        life = make_life(0, context.random_bytes(10), above=above)
-        context.identity = Identity(context.identity.ring, life)
-        self._contacts.renew()
-        self._seqno = context.number = 0
-        for peer in context.peers:
-            peer.since = 0
-        context.counts["lives_drawn"] += 1
-        for session in self._links.sessions():
-            context.effects.append(Disconnect(session))
-        # Who heard the former life has to hear of the new one first.
-        self._membership.reintroduce()
-
-    def _warn_of_clash(self, netid: NetID) -> None:
-        self._context.counts["address_clashes"] += 1
-        self._context.effects.append(
-            Trouble(
-                f"two nodes use the address {netid}, or the clock of one went back: give each"
-                " node an address of its own"
-            )
-        )
 
     def _count_sent(self, frame: bytes | None) -> bytes | None:
         if frame is not None:

@@ -110,7 +110,7 @@ class Watched:
         self._gauges = gauges
         self.active = False
         """Whether somebody watches, so that broadcasts are traced."""
-        self.wakeup = float("inf")
+        self._wakeup = float("inf")
         """When ``tick`` has something to do: nobody watches any more by then. An attribute, as the
         node looks at it with every datagram."""
         self._started_at = 0.0
@@ -163,11 +163,15 @@ class Watched:
             ended = Ended(broadcast, passed.at, passed.tag, passed.size, passed.recipients, outcome)
             self._ended.append((self._version + 1, ended))
 
+    def next_wakeup(self) -> float:
+        """When ``tick`` has something to do."""
+        return self._wakeup
+
     def tick(self, now: float) -> None:
         """Trace nothing once nobody watches any more."""
-        if now >= self.wakeup:
+        if now >= self._wakeup:
             self.active = False
-            self.wakeup = float("inf")
+            self._wakeup = float("inf")
             self._passed.clear()
             self._ended.clear()
             self._unsettled.clear()
@@ -177,8 +181,8 @@ class Watched:
     def watch(self, thin: int, now: float) -> None:
         """Somebody watches, and wants so many traced."""
         self.active = True
-        self.wakeup = now + WATCHED_FOR_S
-        self._context.wake(self.wakeup)
+        self._wakeup = now + WATCHED_FOR_S
+        self._context.wake(self._wakeup)
         self._thin = thin
 
     def asked(self, peer: Peer, watch: Watch, now: float) -> None:

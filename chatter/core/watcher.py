@@ -95,9 +95,7 @@ class Watcher:
         self._watched = watched
         self._tell = tell
         self._until = float("-inf")
-        self.wakeup = float("inf")
-        """When ``tick`` has something to do. An attribute, as the node looks at it with every
-        datagram."""
+        self._wakeup = float("inf")
         self._asked: dict[NetID, _Asked] = {}
         self._turn: list[NetID] = []
         self._turn_began_at = float("-inf")
@@ -112,27 +110,31 @@ class Watcher:
     @property
     def active(self) -> bool:
         """Whether somebody looks."""
-        return self.wakeup != float("inf")
+        return self._wakeup != float("inf")
 
     def watch(self, now: float) -> None:
         """Somebody looks: ask the others, now and for the next seconds."""
         self._until = now + INTEREST_S
         if not self.active:
-            self.wakeup = now
+            self._wakeup = now
             self._context.wake(now)
             self._turn_began_at = float("-inf")
 
+    def next_wakeup(self) -> float:
+        """When ``tick`` has something to do."""
+        return self._wakeup
+
     def tick(self, now: float) -> None:
         """Ask those whose turn it is."""
-        if now < self.wakeup:
+        if now < self._wakeup:
             return
         if now >= self._until:
-            self.wakeup = float("inf")
+            self._wakeup = float("inf")
             self._asked.clear()
             self._turn.clear()
             self._own_known = 0
             return
-        self.wakeup = now + STEP_S
+        self._wakeup = now + STEP_S
         interval_s = max(ASK_INTERVAL_S, len(self._context.peers.live()) / ASKED_PER_S)
         if not self._turn and now - self._turn_began_at >= interval_s - STEP_S / 2:
             self._begin_turn(now)

@@ -6,8 +6,9 @@ same seed gives the same run.
 
 from chatter.testing.clock import Clock, Livelock
 from chatter.testing.cluster import Cluster
+from chatter.testing.dispatch import Delivery
 from chatter.testing.faults import Cut, Delay, Duplicate, Fault, Lose, Path, Reorder
-from chatter.testing.member import Delivery, Member
+from chatter.testing.member import Member
 from chatter.testing.network import Network
 from chatter.testing.scenario import Scenario, ScenarioFailed
 

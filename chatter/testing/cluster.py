@@ -25,7 +25,8 @@ from chatter.ids import BroadcastID, NetID
 from chatter.keys import format_key
 from chatter.testing.acquaint import acquaint
 from chatter.testing.clock import Clock
-from chatter.testing.member import Delivery, Member
+from chatter.testing.dispatch import Delivery
+from chatter.testing.member import Member
 from chatter.testing.network import (
     ETHERNET_DATAGRAM_BYTES,
     LOOPBACK_DATAGRAM_BYTES,

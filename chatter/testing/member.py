@@ -1,56 +1,42 @@
-"""One node on the fake network: carries out what its core asks, and writes down what it delivers.
-
-It does what the real shell does with sockets and greenlets, in as few words: after each call into
-the core it carries out the effects in order, fetches the frames of whoever has some, and sets the
-clock for the next wakeup.
-"""
+"""One process on the fake network: started and stopped as a test wants it, and what it was told."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from chatter.config import Config
 from chatter.core.channels import ChannelSpec
 from chatter.core.effects import (
     BroadcastPassed,
     BroadcastSettled,
-    Connect,
     Deliver,
-    Disconnect,
     Effect,
-    FlushSoon,
     Gap,
-    MulticastReady,
     NodeFigures,
     Outcome,
     PeerEvent,
-    SessionReady,
     Settled,
     Trouble,
-    UdpReady,
     Watching,
 )
 from chatter.core.gathering import MAX_GATHERED_BYTES
 from chatter.core.handlers import (
     TABLE_BYTES,
-    Message,
     SerializerDB,
-    decode_message,
     encode_body,
-    encode_message,
 )
 from chatter.core.node import Node
-from chatter.core.session import Session
-from chatter.errors import FrameError, MessageTooLarge, QueueFull
+from chatter.errors import MessageTooLarge, QueueFull
 from chatter.ids import BroadcastID, NetID
-from chatter.testing.clock import Clock, Timer
+from chatter.testing.clock import Clock
+from chatter.testing.dispatch import Delivery, Dispatch
 from chatter.testing.freezer import STOCK_BUFFER_BYTES
 from chatter.testing.network import Membership, Network
-from chatter.testing.streams import Stream
+from chatter.testing.shell import Shell
 from chatter.testing.worker import Worker
-from chatter.wire.gossip import NO_NETIDS, Gossip
+from chatter.wire.gossip import NO_NETIDS
 from chatter.wire.seal import MAX_FRAME_BYTES
 
 # What a broadcast takes of our queues besides its payload, a little over-counted. Of a payload that
@@ -59,18 +45,6 @@ HEADER_BYTES = 4096
 
 # While stopping: how often to look whether all is sent.
 FLUSH_STEP_S = 0.005
-
-# After our end of a connection: how long the other side may take to end it too.
-CLOSE_GRACE_S = 2.0
-
-
-class Delivery(NamedTuple):
-    """One dispatch of a broadcast."""
-
-    id: BroadcastID
-    message: Message
-    at: float
-    """Virtual seconds."""
 
 
 class Member:
@@ -105,8 +79,6 @@ class Member:
         self.seeds = list(seeds)
         self.running = False
         self.handlers = SerializerDB()
-        self.inbox: list[Delivery] = []
-        """What was dispatched, in all its lives, in order."""
         self.receipts: dict[BroadcastID, Outcome] = {}
         """What became of its confirmed broadcasts, once they were settled."""
         self.gaps: list[Gap] = []
@@ -120,25 +92,16 @@ class Member:
         self.send_misjudged = 1.0
         """It takes a send to cost so many times what it does. Zero, and its trees are stars;
         infinity, and it halves."""
-        self.undispatched = 0
-        """Broadcasts that nobody here has a handler for, or whose payload is damaged."""
         self._host = host
         self.network = network
         self._clock: Clock = network.clock
         self._rng: random.Random = network.rng
         self._unix_ms = unix_ms
-        self._takes_s: dict[str, float] = {}
-        self._workers: dict[str, Worker] = {}
+        self._dispatch = Dispatch(
+            self._clock, self.handlers, self._keeps, self._transformed, self._note_handlers
+        )
         self._node: Node | None = None
-        self._streams: dict[Session, Stream] = {}
-        self._sessions: dict[Stream, Session] = {}
-        self._closing: set[Session] = set()
-        self._ready_channels: set[int] = set()
-        self._ready_sessions: dict[Session, None] = {}
-        self._udp_ready = False
-        self._pumping = False
-        self._timer: Timer | None = None
-        self._wakes_at = float("inf")
+        self._shell: Shell | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -153,6 +116,16 @@ class Member:
     def counts(self) -> dict[str, int]:
         """What its core counted in its present process."""
         return self.node.counts
+
+    @property
+    def inbox(self) -> list[Delivery]:
+        """What was dispatched, in all its lives, in order."""
+        return self._dispatch.inbox
+
+    @property
+    def undispatched(self) -> int:
+        """Broadcasts that nobody here has a handler for, or whose payload is damaged."""
+        return self._dispatch.undispatched
 
     def live_peers(self) -> set[NetID]:
         """The peers it thinks are live."""
@@ -188,12 +161,15 @@ class Member:
             rng=self._rng,
             channels=self.channels,
             buffer=STOCK_BUFFER_BYTES,
-            queued=lambda: sum(map(len, self._workers.values())),
+            queued=self._dispatch.queued,
         )
         self.running = True
+        self._shell = Shell(
+            self._node, self.netid, self.config, self.network, self._told, self._note_send
+        )
         self.network.attach(
             self.netid,
-            self,
+            self._shell,
             segment=self.segment,
             host=self._host,
             memberships=[Membership(one.group, one.loopback) for one in self.channels],
@@ -220,17 +196,9 @@ class Member:
             return
         self.running = False
         self.network.detach(self.netid, silently=silently)
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self._wakes_at = None, float("inf")
-        self._streams.clear()
-        self._sessions.clear()
-        self._closing.clear()
-        self._ready_channels.clear()
-        self._ready_sessions.clear()
-        self._udp_ready = self._pumping = False
-        for worker in self._workers.values():
-            worker.clear()
+        if self._shell is not None:
+            self._shell.end()
+        self._dispatch.clear()
 
     def freeze(self) -> None:
         """Stop the process, as SIGSTOP does: it takes nothing and sends nothing.
@@ -263,8 +231,8 @@ class Member:
             self._carry_out()
             self._finish(deadline, told=True)
         else:
-            for stream in list(self._sessions):
-                stream.close()
+            if self._shell is not None:
+                self._shell.close_streams()
             self.kill()
 
     # Broadcasts
@@ -315,7 +283,7 @@ class Member:
 
     def handler_takes(self, tag: str, seconds: float) -> None:
         """Let the handler of a tag take so long until it is done."""
-        self._takes_s[tag] = seconds
+        self._dispatch.takes(tag, seconds)
 
     def handler_queue(self, tag: str, takes_s: float, full_at: int) -> Worker:
         """Give the handler of a tag a worker of its own: what is dispatched waits for its turn.
@@ -326,77 +294,22 @@ class Member:
             takes_s: seconds for each message.
             full_at: how many may wait before the node holds back those who send.
         """
-        worker = Worker(self._clock, takes_s, full_at, self._keeps, self._note_handlers)
-        self._workers[tag] = worker
-        return worker
+        return self._dispatch.add_queue(tag, takes_s, full_at)
 
-    def _note_handlers(self) -> None:
-        full = any(worker.full for worker in self._workers.values())
+    def _note_handlers(self, full: bool) -> None:
         self.node.note_handlers(full, self._clock.now)
         self._carry_out()
 
-    # What the network hands over
-
-    def received_datagram(self, data: bytes, channel: int | None, from_loopback: bool) -> None:
-        self.node.receive_datagram(data, channel, from_loopback, self._clock.now)
-        self._carry_out()
-
-    def accepted(self, stream: Stream, from_loopback: bool) -> None:
-        self._open(stream, None)
-
-    def received(self, stream: Stream, data: bytes) -> None:
-        session = self._sessions.get(stream)
-        if session is None:
-            return
-        from_loopback = stream.local.is_loopback
-        alive = self.node.session_received(session, data, from_loopback, self._clock.now)
-        self._carry_out()
-        if not alive:
-            self._close(session)
-
-    def writable(self, stream: Stream) -> None:
-        session = self._sessions.get(stream)
-        if session is not None:
-            self._ready_sessions[session] = None
-            self._pump_soon()
-
-    def ended(self, stream: Stream) -> None:
-        session = self._sessions.get(stream)
-        if session is not None:
-            self._forget(session)
-            self.node.session_closed(session, self._clock.now)
-            self._carry_out()
-
     # Effects
 
-    def _take_effects(self) -> None:
-        for effect in self.node.take_effects():
-            self._carry_out_one(effect)
-
     def _carry_out(self) -> None:
-        self._take_effects()
-        if self._ready_channels or self._ready_sessions or self._udp_ready:
-            self._pump_soon()
-        self._arm()
+        assert self._shell is not None
+        self._shell.carry_out()
 
-    def _carry_out_one(self, effect: Effect) -> None:
+    def _told(self, effect: Effect) -> None:
         match effect:
-            case MulticastReady(channel):
-                self._ready_channels.add(channel)
-            case UdpReady():
-                self._udp_ready = True
-            case SessionReady(session):
-                self._ready_sessions[session] = None
-            case FlushSoon():
-                self._pump_soon()
-            case Connect(netid):
-                self._connect(netid)
-            case Disconnect(session):
-                self._closing.add(session)
-                self._ready_sessions[session] = None
-            case Deliver(gossip):
-                for one in gossip.gossips():
-                    self._deliver(effect._replace(gossip=one), one)
+            case Deliver():
+                self._dispatch.deliver(effect)
             case PeerEvent():
                 self.events.append(effect)
             case Settled(broadcast, outcome):
@@ -408,134 +321,8 @@ class Member:
             case Trouble(message):
                 self.troubles.append(message)
 
-    def _pump_soon(self) -> None:
-        """Fetch frames once all that happens at this moment has: what waits by then shares them."""
-        if not self._pumping:
-            self._pumping = True
-            self._clock.after(0.0, self._pump)
-
-    def _pump(self) -> None:
-        if self._keeps(self._pump):
-            return
-        self._pumping = False
-        if not self.running:
-            return
-        node, network = self.node, self.network
-        node.flush(self._clock.now)
-        self._take_effects()
-        while self._ready_channels:
-            channel = self._ready_channels.pop()
-            while (frame := node.multicast_frame(channel, self._clock.now)) is not None:
-                network.send_multicast(self.netid, channel, frame)
-        self._udp_ready = False
-        while (datagram := node.udp_frame(self._clock.now)) is not None:
-            network.send_datagram(self.netid, *datagram)
-        while self._ready_sessions:
-            session = next(iter(self._ready_sessions))  # as the real writers wake up
-            del self._ready_sessions[session]
-            self._write(session)
-        self._carry_out()
-
-    def _write(self, session: Session) -> None:
-        stream = self._streams.get(session)
-        if stream is None:
-            return
-        now = self._clock.now
-        while stream.open and stream.room and (data := self.node.session_bytes(session, now)):
-            stream.write(data)
-            self._note_send()
-        if session in self._closing and stream.room:
-            stream.finish()
-            self._clock.after(CLOSE_GRACE_S, lambda: self._close(session))
-
-    def _note_send(self) -> None:
-        if self.network.send_s is not None:
-            self.node.note_send(self.network.send_s * self.send_misjudged)
-
-    # Connections
-
-    def _connect(self, netid: NetID) -> None:
-        node = self.node
-
-        def connected(stream: Stream) -> None:
-            if self._node is node and self.running:
-                self._open(stream, netid)
-
-        def failed() -> None:
-            if self._node is node and self.running:
-                node.connect_failed(netid, self._clock.now)
-                self._carry_out()
-
-        self.network.streams.connect(
-            self.netid, netid, self, self.config.connect_timeout_s, connected, failed
-        )
-
-    def _open(self, stream: Stream, expected: NetID | None) -> None:
-        session = self.node.open_session(expected, self._clock.now)
-        self._streams[session] = stream
-        self._sessions[stream] = session
-        self._carry_out()
-
-        def check() -> None:
-            if not self._keeps(check) and not session.proven:
-                self._close(session)
-
-        self._clock.after(self.config.connect_timeout_s, check)
-
-    def _close(self, session: Session) -> None:
-        if self._keeps(lambda: self._close(session)):
-            return
-        stream = self._streams.get(session)
-        if stream is not None:
-            self._forget(session)
-            stream.close()
-            self.node.session_closed(session, self._clock.now)
-            self._carry_out()
-
-    def _forget(self, session: Session) -> None:
-        del self._sessions[self._streams.pop(session)]
-        self._closing.discard(session)
-        self._ready_sessions.pop(session, None)
-
-    # Dispatch
-
-    def _deliver(self, deliver: Deliver, gossip: Gossip) -> None:
-        worker = self._workers.get(gossip.tag)
-        if worker is None:
-            self._dispatch(deliver, gossip)
-        else:
-            worker.put(lambda: self._dispatch(deliver, gossip))
-
-    def _dispatch(self, deliver: Deliver, gossip: Gossip) -> None:
-        handler = self.handlers.dispatcher(gossip.tag)
-        if handler is None:
-            self.undispatched += 1
-            return
-        try:
-            body = decode_message(handler, gossip.codec, gossip.payload)
-        except (FrameError, ValueError, RecursionError):  # the last two are JSON's
-            self.undispatched += 1
-            if deliver.held:
-                self._transformed(gossip.id, None)
-            return
-        message = Message(
-            gossip.tag,
-            body,
-            gossip.codec,
-            gossip.id.origin,
-            gossip.id.epoch,
-            gossip.id.seqno,
-            deliver.sender,
-            deliver.via,
-            gossip.hop,
-        )
-        self.inbox.append(Delivery(gossip.id, message, self._clock.now))
-        answer = handler.dispatch(body, message) if handler.with_message else handler.dispatch(body)
-        if not deliver.held:
-            return
-        payload = None if answer is None else encode_message(handler, gossip.tag, answer)[1]
-        takes_s = self._takes_s.get(gossip.tag, 0.0)
-        self._clock.after(takes_s, lambda: self._transformed(gossip.id, payload))
+    def _note_send(self, seconds: float) -> None:
+        self.node.note_send(seconds * self.send_misjudged)
 
     def _transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
         if self._keeps(lambda: self._transformed(broadcast, payload)):
@@ -543,26 +330,6 @@ class Member:
         if self.running:
             self.node.transformed(broadcast, payload, self._clock.now)
             self._carry_out()
-
-    # Time
-
-    def _arm(self) -> None:
-        promised = self.node.due
-        wakeup = self.node.next_wakeup()
-        assert promised <= wakeup, f"{self} planned something and told nobody"
-        if wakeup < self._wakes_at and self.running:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._wakes_at = wakeup
-            self._timer = self._clock.at(wakeup, self._wake)
-
-    def _wake(self) -> None:
-        if self._keeps(self._wake):
-            return
-        self._timer, self._wakes_at = None, float("inf")
-        if self.node.next_wakeup() <= self._clock.now:
-            self.node.tick(self._clock.now)
-        self._carry_out()
 
     def _summaries(self) -> list[Any]:
         return self.node.peers(self._clock.now)

@@ -253,7 +253,7 @@ def test_connections_end_with_the_life_they_belong_to() -> None:
     client, server = Desk(1), Desk(2)
     near, _ = connect(client, server)
     client.node.take_effects()
-    client.node._new_life(client.node.epoch)
+    client.node._lives.begin_anew(client.node.epoch)
 
     assert client.effects(Disconnect) == [Disconnect(near)]
 
@@ -267,7 +267,7 @@ def test_nobody_is_served_by_multicasts_of_a_life_they_do_not_know_yet() -> None
     desk.node.start(0.0)
     desk.node.tick(0.0)
 
-    desk.node._new_life(desk.node.epoch)
+    desk.node._lives.begin_anew(desk.node.epoch)
     desk.node.take_effects()
     broadcast(desk)
 
@@ -372,7 +372,7 @@ def test_a_burst_of_a_large_datagram_is_repaired_by_small_ones() -> None:
     payload, one_size = encode_bodies([b"%03d" % number + bytes(97) for number in range(100)])
     burst = Burst(BroadcastID(netid(5), 7, 1), "tag", "bytes", payload, 1, 100, one_size)
 
-    assert desk.node._multicast_again(burst, [netid(2)])
+    assert desk.node._forwarder.multicast_again(burst, [netid(2)])
 
     numbers: list[int] = []
     while (batch := channel.outbox.take(channel.budget, 1 << 30)) is not None:
@@ -382,7 +382,7 @@ def test_a_burst_of_a_large_datagram_is_repaired_by_small_ones() -> None:
             numbers += range(one.number, one.last_number + 1)
     assert numbers == list(range(1, 101))
     large = make_gossip(number=1, payload=bytes(2000))
-    assert not desk.node._multicast_again(large, [netid(2)])
+    assert not desk.node._forwarder.multicast_again(large, [netid(2)])
 
 
 def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
@@ -393,7 +393,7 @@ def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
     while channel.outbox.take(1400, 1 << 30) is not None:
         pass
 
-    assert desk.node._multicast_again(make_gossip(number=1, hop=MAX_HOPS), [netid(2)])
+    assert desk.node._forwarder.multicast_again(make_gossip(number=1, hop=MAX_HOPS), [netid(2)])
 
     batch = channel.outbox.take(1400, 1 << 30)
     assert batch is not None

@@ -440,7 +440,7 @@ def test_a_large_one_that_is_given_up_is_answered_for_no_more() -> None:
     pair = Pair()
     pair.give(header(confirm_ms=60_000), chunk(0, 1000))
     timeout_s = pair.server.node._context.config.repair_timeout_s
-    pair.server.node._receiver.tick(timeout_s)
+    pair.server.node._arrivals.tick(timeout_s)
 
     assert pair.server.node.counts["assemblies_given_up"] == 1
     answers = pair.answers(timeout_s)

@@ -121,9 +121,9 @@ def test_broadcasts_are_traced_only_while_somebody_watches() -> None:
     assert (trace.id, trace.hop, trace.sender, trace.multicast) == (two, 2, netid(9), True)
     assert (trace.at_us, trace.tag, trace.size) == (2_000_000, "tag", 4)
 
-    assert stand.watched.wakeup == 2.5 + WATCHED_FOR_S
+    assert stand.watched.next_wakeup() == 2.5 + WATCHED_FOR_S
     stand.watched.tick(2.5 + WATCHED_FOR_S)
-    assert stand.watched.wakeup == float("inf"), "nobody watches any more"
+    assert stand.watched.next_wakeup() == float("inf"), "nobody watches any more"
     stand.deliver(3, now=15.0)
     assert [one for one in stand.ask(now=20.0) if isinstance(one, Traces)] == []
 

@@ -54,7 +54,7 @@ class Stand:
 
 def test_nobody_is_asked_unless_somebody_looks() -> None:
     stand = Stand()
-    assert stand.watcher.wakeup == float("inf")
+    assert stand.watcher.next_wakeup() == float("inf")
     stand.run(0.0, 5.0, looking=False)
 
     assert stand.asked == []
@@ -73,7 +73,7 @@ def test_each_live_peer_is_asked_once_a_second_and_no_longer_than_somebody_looks
     stand.asked.clear()
     stand.run(20.0, 3.0, looking=False)
     assert stand.asked == []
-    assert stand.watcher.wakeup == float("inf")
+    assert stand.watcher.next_wakeup() == float("inf")
 
 
 def test_a_large_cluster_is_asked_more_seldom() -> None:

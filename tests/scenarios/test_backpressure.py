@@ -163,7 +163,7 @@ def test_to_who_keeps_up_more_is_under_way_at_a_time() -> None:
         flow = peer.flow[0]
         return flow.limit - flow.seen
 
-    oracle.publish("a1", 40_000, lambda _: b"tiny", tags=["quick"])
+    oracle.publish("a1", 60_000, lambda _: bytes(100), tags=["quick"])
     oracle.finish()
     oracle.check()
     assert windows[0] < 100_000

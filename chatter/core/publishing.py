@@ -1,0 +1,171 @@
+"""Our own broadcasts: their ids and numbers, what is gathered of them, and how they set out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chatter.core.context import Context
+from chatter.core.duties import Duties
+from chatter.core.effects import FlushSoon
+from chatter.core.forwarder import Forwarder
+from chatter.core.gathering import MAX_BURST_BYTES, Gathering
+from chatter.core.large import header_of, with_payload
+from chatter.core.receipts import Receipts
+from chatter.core.repair import Repair
+from chatter.core.store import Store
+from chatter.core.watched import Watched
+from chatter.ids import BroadcastID, NetID
+from chatter.wire.burst import SIZE_BYTES, Burst, head_bound
+from chatter.wire.gossip import Gossip
+from chatter.wire.idtable import sort_netids
+
+
+class Publishing:
+    """Gives each broadcast of ours its place, keeps it, and has it sent.
+
+    Args:
+        burst_bytes: the most that a datagram takes of what is gathered; 0: there is no group.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        store: Store,
+        repair: Repair,
+        receipts: Receipts,
+        forwarder: Forwarder,
+        watched: Watched,
+        burst_bytes: int,
+    ) -> None:
+        self._context = context
+        self._store = store
+        self._repair = repair
+        self._receipts = receipts
+        self._forwarder = forwarder
+        self._duties: Duties = forwarder.duties
+        self._watched = watched
+        self._burst_bytes = min(MAX_BURST_BYTES, burst_bytes or MAX_BURST_BYTES)
+        self._seqno = 0
+        self.gathering: Gathering | None = None
+        """Those that wait for others to go with them."""
+
+    def broadcast(
+        self,
+        tag: str,
+        codec: str,
+        payload: bytes,
+        to: Iterable[NetID] | None,
+        now: float,
+        *,
+        compress: bool = True,
+        confirm_s: float | None = None,
+    ) -> tuple[BroadcastID, tuple[NetID, ...]]:
+        """Send a payload on its way; its id, and whom it is meant for.
+
+        Args:
+            to: whom to reach; our own address is ignored. None: every live peer.
+            confirm_s: seconds for their answers; a Settled effect follows when all have answered,
+                or when the time is over. None: nobody answers.
+        """
+        context = self._context
+        self._seqno += 1
+        broadcast = BroadcastID(context.local, context.identity.epoch, self._seqno)
+        number = after = 0
+        if to is None:
+            context.number += 1
+            number = context.number
+            targets = list(context.peers.live_netids())
+        else:
+            after = context.number
+            targets = [netid for netid in sort_netids(to) if netid != context.local]
+        confirm_ms = 0 if confirm_s is None else max(1, int(confirm_s * 1000))
+        gossip = with_payload(
+            Gossip(broadcast, tag, codec, b"", number, 0, (), 0, compress, confirm_ms, after),
+            payload,
+        )
+        self._store.add(gossip, now)
+        if number:
+            self._repair.note_own(number, number, now)
+        context.counts["broadcasts"] += 1
+        if not targets:
+            context.counts["broadcasts_to_nobody"] += 1
+        duty = None
+        if confirm_s is not None:
+            tally = self._receipts.open(broadcast, targets, confirm_s, now)
+            duty = self._duties.open(header_of(gossip), now, tally=tally)
+        if self._watched.active:
+            self._watched.sent(gossip, len(payload), len(targets), now)
+        self._forwarder.forward(header_of(gossip), targets, now, duty)
+        if duty is not None:
+            self._duties.check(duty, now)
+        return broadcast, tuple(targets)
+
+    def gather(
+        self, tag: str, codec: str, body: bytes, room: int, compress: bool
+    ) -> tuple[BroadcastID, tuple[NetID, ...]]:
+        """Begin to gather; nothing may be gathered before.
+
+        Args:
+            room: what the queues take.
+        """
+        context = self._context
+        targets = context.peers.live_netids()
+        local = context.local
+        limit = min(self._burst_bytes - head_bound(tag, local), room)
+        self.gathering = Gathering(
+            BroadcastID(local, context.identity.epoch, self._seqno + 1),
+            context.number + 1,
+            tag,
+            codec,
+            compress,
+            targets,
+            context.peers.version,
+            max(len(body) + SIZE_BYTES, limit),
+        )
+        context.effects.append(FlushSoon())
+        joined = self.join(tag, codec, body, compress)
+        assert joined is not None
+        return joined
+
+    def join(
+        self, tag: str, codec: str, body: bytes, compress: bool
+    ) -> tuple[BroadcastID, tuple[NetID, ...]] | None:
+        """As ``gather``, if it can join those that are being gathered, and then without effects.
+
+        None: it cannot, and nothing changed.
+        """
+        gathering = self.gathering
+        if gathering is None:
+            return None
+        context = self._context
+        broadcast = gathering.add(tag, codec, body, compress, context.peers.version)
+        if broadcast is None:
+            return None
+        context.number += 1
+        context.counts["broadcasts"] += 1
+        self._seqno += 1
+        targets = gathering.targets
+        if not targets:
+            context.counts["broadcasts_to_nobody"] += 1
+        return broadcast, targets
+
+    def flush(self, now: float) -> None:
+        """Have what was gathered sent."""
+        gathering = self.gathering
+        if gathering is None:
+            return
+        self.gathering = None
+        sent = gathering.broadcasts()
+        if isinstance(sent, Burst):
+            self._store.add_burst(sent, now)
+        else:
+            self._store.add(sent, now)
+        self._repair.note_own(sent.number, sent.last_number, now)
+        if self._watched.active:
+            self._watched.gathered(sent, len(gathering.targets), now)
+        self._forwarder.forward(sent, gathering.targets, now)
+
+    def begin_anew(self) -> None:
+        """Another life begins: it counts from 1."""
+        assert self.gathering is None, "they have ids of the former life"
+        self._seqno = self._context.number = 0
