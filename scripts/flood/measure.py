@@ -102,7 +102,8 @@ def run_pairs(options: argparse.Namespace, figures: dict[str, Any]) -> bool:
             named = f"; the stopped one: {lost:,} named by gaps" if stop_s else ""
             print(
                 f"pair {pair + 1}, {'one stopped' if stop_s else 'all running'}:"
-                f" {rates[-1]:,.0f} messages/s at each of the others, of {outcome.count:,}{named}",
+                f" {rates[-1]:,.0f} messages/s at each of the others, of {outcome.count:,}{named};"
+                f" others took {outcome.others:.0%} of the machine",
                 flush=True,
             )
         ratios.append(rates[1] / rates[0] if rates[0] else 0.0)
@@ -125,7 +126,8 @@ def show(outcome: Outcome) -> None:
         f"missing {sum(count - one['got'] for one in subscribers):,}"
         f" ({sum(one['lost'] for one in subscribers):,} named by gaps),"
         f" twice {sum(one['twice'] for one in subscribers):,},"
-        f" QueueFull raised {outcome.sent['refused']:,} times"
+        f" QueueFull raised {outcome.sent['refused']:,} times;"
+        f" others took {outcome.others:.0%} of the machine"
     )
     print(
         f"CPU µs per message: publisher {outcome.sent['cpu_s'] / count * 1e6:.1f},"
@@ -147,6 +149,7 @@ def as_figures(outcome: Outcome) -> dict[str, Any]:
     """The same for programs, without the samples."""
     return {
         "sent": outcome.sent,
+        "others": outcome.others,
         "publisher": outcome.publisher,
         "subscribers": [
             {name: value for name, value in one.items() if name != "samples"}

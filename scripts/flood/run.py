@@ -10,6 +10,7 @@ from typing import Any
 from chatter import generate_key
 from scripts.measuring.child import Child, python
 from scripts.measuring.meeting import MET_WITHIN_S, own_group
+from scripts.measuring.usage import Machine
 
 # Longer than any machine takes for a flood that is bounded by its count.
 _FLOODED_WITHIN_S = 3_600.0
@@ -21,12 +22,15 @@ class Outcome:
 
     Args:
         sent: how many they were, and what that took.
+        others: the part of the machine that other work took while they were sent, 0 to 1: beside
+            much of it, rates say little.
     """
 
     began_at: float
     sent: dict[str, Any]
     publisher: dict[str, Any]
     subscribers: list[dict[str, Any]] = field(default_factory=list)
+    others: float = 0.0
 
     @property
     def count(self) -> int:
@@ -112,6 +116,8 @@ def flood(
         for one in (*subscribers, publisher):
             one.order("go_on")
         began_at = publisher.hear("began", MET_WITHIN_S)["at"]
+        cast = (publisher, *subscribers)
+        before = Machine.now(one.cpu_ns for one in cast)
         if stop_one_s:
             for after_s, number in (
                 (stop_after_s, signal.SIGSTOP),
@@ -121,8 +127,9 @@ def flood(
                 stack.callback(timer.cancel)
                 timer.start()
         sent = publisher.hear("sent", _FLOODED_WITHIN_S)
+        others = Machine.now(one.cpu_ns for one in cast).others_since(before)
         for one in subscribers:
             one.order("expect", count=sent["count"])
         took = [one.hear("took", _FLOODED_WITHIN_S) for one in subscribers]
         publisher.order("go_on")
-        return Outcome(began_at, sent, publisher.hear("memory", MET_WITHIN_S), took)
+        return Outcome(began_at, sent, publisher.hear("memory", MET_WITHIN_S), took, others)

@@ -9,7 +9,7 @@ import pytest
 
 from scripts.measuring.child import Child, python
 from scripts.measuring.errors import MeasureError
-from scripts.measuring.usage import cpu_ns, resident_bytes
+from scripts.measuring.usage import Machine, cpu_ns, resident_bytes
 
 WAIT_S = 60.0
 
@@ -53,7 +53,8 @@ def test_its_last_words_are_in_what_is_said() -> None:
         with pytest.raises(MeasureError, match="told 'met'; its log is above"):
             one.hear("met", WAIT_S)
         with pytest.raises(MeasureError, match="a thing ended before it was told 'go'"):
-            one.order("go")
+            while True:  # its output may be closed a moment before its input is
+                one.order("go")
 
 
 def test_something_else_than_was_to_come_is_an_error() -> None:
@@ -69,3 +70,14 @@ def test_what_a_process_has_used_up() -> None:
     sum(range(100_000))
     assert cpu_ns(os.getpid()) > before_ns
     assert 1 << 20 < resident_bytes() < 1 << 40
+
+
+def test_what_others_took_is_what_was_used_and_not_by_us() -> None:
+    before = Machine(busy_ns=1000, all_ns=5000, ours_ns=100)
+    assert Machine(busy_ns=1600, all_ns=6000, ours_ns=300).others_since(before) == 0.4
+    # What is counted in ticks and what is counted exactly may differ a little.
+    assert Machine(busy_ns=1100, all_ns=6000, ours_ns=300).others_since(before) == 0.0
+    now = Machine.now([1, 2])
+    assert now.ours_ns == 3
+    assert 0 < now.busy_ns < now.all_ns
+    assert 0.0 <= Machine.now([3]).others_since(now) <= 1.0
