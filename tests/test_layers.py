@@ -58,7 +58,7 @@ ONLY_IN = {
     "flask": {"integrations"},
     "geventwebsocket": {"dashboard", "integrations"},
     "gunicorn": {"integrations"},
-    "prometheus_client": {"integrations"},
+    "prometheus_client": {"dashboard", "integrations"},
     "rich": {"command"},
     "socketio": {"integrations"},
 }
