@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import difflib
 import functools
+import os
+import signal
 import sys
 import weakref
 from collections.abc import Callable, Iterable
@@ -31,7 +33,7 @@ import click
 from flask import Flask, current_app, has_app_context
 from flask.cli import FlaskGroup
 from flask.helpers import get_debug_flag
-from gevent import spawn
+from gevent import spawn, spawn_later
 from werkzeug.serving import is_running_from_reloader
 
 from chatter import (
@@ -166,7 +168,10 @@ class FlaskChatter:
         self._apps.add(app)
         serving.enlist(node)
         if _is_flask_run():
-            _begin_with_the_server()
+            if _reloads() and not is_running_from_reloader():
+                _let_the_server_leave(node.config.stop_timeout_s)
+            else:
+                _begin_with_the_server()
 
     # What applications register
 
@@ -386,22 +391,39 @@ def _in_context(app: Flask, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_flask_run() -> bool:
-    """Whether this very process is about to serve by ``flask run``; the reloader's parent is not,
-    nor is any other command."""
+    """Whether this is ``flask run``, and no other command that loads the application."""
     context = click.get_current_context(silent=True)
     if context is None or context.command.name != "run" or context.parent is None:
         return False
-    if not isinstance(context.parent.command, FlaskGroup):
-        return False
-    reloads = context.params.get("reload")
-    if reloads is None:
-        reloads = get_debug_flag()
-    return is_running_from_reloader() or not reloads
+    return isinstance(context.parent.command, FlaskGroup)
+
+
+def _reloads() -> bool:
+    """Whether it starts the process that serves anew when a file changes."""
+    asked: bool | None = click.get_current_context().params.get("reload")
+    return get_debug_flag() if asked is None else asked
+
+
+def _let_the_server_leave(leave_s: float) -> None:
+    """On Ctrl-C have the reloader's parent wait for the server, which gets that signal as well.
+
+    It would kill it at once (gevent's ``subprocess.call``; Python's own does after 0.25 s), before
+    the node has left, and the others would take it for failed.
+    """
+
+    def wait(number: int, frame: object) -> None:
+        # Of the next one, or when it has taken too long, it ends as ever.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        spawn_later(leave_s + 1.0, os.kill, os.getpid(), signal.SIGINT)
+
+    # Called again for each application, it finds its own handler, and leaves it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and patching.is_patched():
+        signal.signal(signal.SIGINT, wait)
 
 
 def _begin_with_the_server() -> None:
-    """Start what is enlisted when the main greenlet first waits: that is in the server, which
-    listens then, and before any request."""
+    """Start what is enlisted when the main greenlet first waits: that is in the server, once the
+    application is complete, and before it takes any request."""
     if not patching.is_patched():
         _give_up(f"this process is not monkey-patched: {_PATCH_FIRST}")
     spawn(_begin)
