@@ -54,8 +54,8 @@ def why_too_late(advice: str) -> str | None:
     found = unpatched_names()
     if not found:
         return None
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return (
-        f"this process was patched too late: {found[0]}{more} was imported before and stops all of"
-        f" it, the node included, whenever it waits; {advice}"
+        f"this process was patched too late: {found[0]}{more} was imported before, and whenever it"
+        f" waits, the node stands still and others take it for dead; {advice}"
     )
