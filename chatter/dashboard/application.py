@@ -147,6 +147,10 @@ class Application:
     def _converse(self, environ: Environ, websocket: Any) -> None:
         channel = Channel(websocket.stream.read, websocket.handler.socket)
         websocket.closed = True  # for its library: what is left to say and to close is ours
+        self.converse(environ, channel)
+
+    def converse(self, environ: Environ, channel: Channel) -> None:
+        """Serve a WebSocket, which is open already, to its end; who may not have it is told so."""
         # Not only for servers that do not ask before: while the upgrade was sent others came.
         refusal = self._websocket_refusal(environ)
         if refusal is not None or environ.get("PATH_INFO") != WEBSOCKET_PATH:
