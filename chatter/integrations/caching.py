@@ -26,7 +26,7 @@ What may go wrong, and what becomes of it:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from chatter.core.effects import Gap
@@ -72,8 +72,6 @@ class CacheInvalidation:
         chatter: the node by which the others are told. Make this before it is started.
         tag: the tag of its broadcasts: one for each cache.
         clear_on_gap: whether the cache is cleared when deletions may have been missed for good.
-        context: entered for each change that comes from elsewhere. A FlaskChatter does so by
-            itself; with a plain Chatter, Flask-Caching wants ``context=app.app_context``.
 
     Each method changes the cache here at once, then tells the others and returns the receipt of
     that. What one process deletes is deleted in that order everywhere.
@@ -89,7 +87,6 @@ class CacheInvalidation:
         tag: str = "cache",
         *,
         clear_on_gap: bool = True,
-        context: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self._cache: Any = cache
         self._need("delete")
@@ -97,7 +94,6 @@ class CacheInvalidation:
             self._need("clear", "give clear_on_gap=False to live with what may be stale")
         self._chatter = chatter
         self._tag = tag
-        self._context = context
         self._memoized: dict[str, Callable[..., Any]] = {}
         self._computing: dict[str, set[_Computation]] = {}
         chatter.on(tag, ordered=True)(self._receive)
@@ -217,14 +213,12 @@ class CacheInvalidation:
         return receipt
 
     def _receive(self, change: Any, message: Any) -> None:
-        with self._context():
-            self._apply(change)
+        self._apply(change)
 
     def _missed(self, gap: Gap) -> None:
         # Without a tag nobody knows what was in it; one of another handler is not ours to mind.
         if gap.tag is None or gap.tag == self._tag:
-            with self._context():
-                self._apply({"clear": True})
+            self._apply({"clear": True})
 
     def _apply(self, change: Any) -> None:
         match change:

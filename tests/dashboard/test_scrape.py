@@ -110,6 +110,41 @@ def test_who_does_not_answer_holds_up_the_page_for_so_long_and_is_counted(
     assert service.observers == []
 
 
+def test_a_part_is_not_taken_for_the_whole() -> None:
+    service = FakeService(NetID(HERE, 2))
+    service.answer = lambda netid, time: [
+        made(netid, complete=False, a=1),
+        *([made(netid, b=2)] if time == 2 else []),  # the first one was lost
+    ]
+    nodes, _ = service.scraper().collect()
+    assert nodes[1].counters == {"a": 1, "b": 2}
+    assert len(service.asked) == 2
+
+
+def test_what_others_tell_who_looks_at_the_page_is_not_on_it() -> None:
+    service = FakeService(NetID(HERE, 2))
+    service.answer = lambda netid, time: [made(NetID(ELSEWHERE, 1)), made(netid)]
+    nodes, _ = service.scraper().collect()
+    assert [one.address for one in nodes] == [NetID(HERE, 1), NetID(HERE, 2)]
+
+
+def test_who_joins_meanwhile_is_asked_too_and_no_more_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scrape, "ANSWER_S", 0.05)
+    service = FakeService(NetID(HERE, 2))
+
+    def join(netid: NetID, time: int) -> Iterable[NodeFigures]:
+        service.neighbours = [NetID(HERE, 2), NetID(HERE, 3)]
+        return [made(netid)] if netid.port == 2 else []
+
+    service.answer = join
+    _, unanswered = service.scraper().collect()
+    assert unanswered == 1
+    assert {NetID(HERE, 3)} in service.asked
+    assert len(service.asked) < 10
+
+
 def test_who_leaves_meanwhile_is_not_waited_for() -> None:
     service = FakeService(NetID(HERE, 2))
 

@@ -174,12 +174,12 @@ def test_flask_caching_in_applications_with_their_nodes(settings: dict[str, Any]
         assert other.stats().get("handler_errors", 0) == 0
 
 
-def test_flask_caching_with_a_plain_node_wants_its_context(settings: dict[str, Any]) -> None:
+def test_flask_caching_with_a_plain_node_needs_no_context(settings: dict[str, Any]) -> None:
     app = Flask("site")
     cache = Cache(config={"CACHE_TYPE": "SimpleCache"})
     cache.init_app(app)
     here, there = Chatter(**settings), Chatter(**settings)
-    CacheInvalidation(cache, here, context=app.app_context)
+    CacheInvalidation(cache, here)
     outside = CacheInvalidation(Plain(), there, clear_on_gap=False)
     with app.app_context():
         cache.set("a", 1)

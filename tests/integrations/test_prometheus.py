@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from chatter import Chatter, generate_key
+from chatter.core.effects import NodeFigures
 from chatter.dashboard.metrics import METRICS
 from chatter.integrations.prometheus import ChatterCollector
 from tests.net.nodes import cluster, wait_until
@@ -66,6 +67,20 @@ def test_a_node_that_does_not_run_has_no_samples() -> None:
         assert registry.get_sample_value("chatter_nodes") == 1
     assert registry.get_sample_value("chatter_nodes") == 0
     assert registry.get_sample_value("chatter_broadcasts_total", labels) is None
+
+
+def test_to_register_asks_no_node() -> None:
+    class Asked:
+        def figures(self) -> NodeFigures:
+            raise AssertionError("asked")
+
+    collector = ChatterCollector(Asked())
+    CollectorRegistry(auto_describe=True).register(collector)
+    assert {metric.sample.removesuffix("_total") for metric in METRICS} <= {
+        family.name for family in collector.describe()
+    }
+    with pytest.raises(AssertionError, match="asked"):
+        list(collector.collect())
 
 
 def test_one_registry_takes_it_once_as_the_page_may_have_each_metric_once() -> None:
