@@ -54,11 +54,12 @@ TYPE_ONLY_IN = {"core": {"random"}}
 
 # Third parties that one corner alone may need: the others must work without them.
 ONLY_IN = {
-    "click": {"command", "__main__"},
+    # Flask's commands are click's: by its context alone `flask run` is known from the others.
+    "click": {"command", "__main__", "integrations"},
     "flask": {"integrations"},
     "geventwebsocket": {"dashboard", "integrations"},
     "gunicorn": {"integrations"},
-    "prometheus_client": {"integrations"},
+    "prometheus_client": {"dashboard", "integrations"},
     "rich": {"command"},
     "socketio": {"integrations"},
 }

@@ -121,6 +121,8 @@ class NodeFigures(NamedTuple):
     counters: dict[str, int]
     tags: dict[str, int]
     """Deliveries by tag."""
+    complete: bool = True
+    """Whether this was the last part of its answer to come: a long one comes in several."""
 
 
 class BroadcastPassed(NamedTuple):

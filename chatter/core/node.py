@@ -6,6 +6,7 @@ forward, plan. The shell carries out what ``take_effects`` returns, in order, af
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from chatter.core.delivering import Delivering
 from chatter.core.effects import (
     Effect,
     MulticastReady,
+    NodeFigures,
     UdpReady,
 )
 from chatter.core.flow import ReceivingFlow
@@ -34,7 +36,7 @@ from chatter.core.notices import Notices
 from chatter.core.origins import Origins
 from chatter.core.outbox import UdpQueue
 from chatter.core.passing import Passing
-from chatter.core.peers import Peer, PeerDB
+from chatter.core.peers import ALIVE, FAILED, LEFT, SUSPECT, Peer, PeerDB
 from chatter.core.probes import Probes
 from chatter.core.publishing import Publishing
 from chatter.core.receipts import Receipts
@@ -129,7 +131,7 @@ class Node:
             self._large.asked_about,
             self._accepting,
         )
-        self._watched = Watched(context, self._membership.send_unicast, self._all_gauges)
+        self._watched = Watched(context, self._membership.send_unicast, self.gauges)
         self._watcher = Watcher(context, self._watched, self._membership.send_unicast)
         self._receipts = Receipts(context, self._watched.settled)
         self._notices = Notices(
@@ -276,6 +278,18 @@ class Node:
         """How often what happened, since the start."""
         return self._context.counts
 
+    def gauges(self) -> dict[str, int]:
+        """How much waits and is kept at the moment, how many peers are in which state, and what the
+        shell tells of itself."""
+        states = Counter(peer.state for peer in self._context.peers)
+        return {
+            **self._gauges(),
+            "outbox_bytes": self._links.waiting_bytes()
+            + sum(one.outbox.bytes for one in self._channels),
+            "store_bytes": self._store.bytes,
+            **{f"peers_{state}": states[state] for state in (ALIVE, SUSPECT, FAILED, LEFT)},
+        }
+
     def peers(self, now: float) -> list[Summary]:
         """What is known of each peer, live or not."""
         return self._membership.summaries(now)
@@ -334,6 +348,25 @@ class Node:
         self._watcher.watch(now)
         self._watcher.tick(now)
         self._flush_udp()
+
+    def ask_figures(self, netids: Iterable[NetID], now: float) -> None:
+        """Have these peers tell all their figures, once."""
+        self._begin(now)
+        self._watcher.ask(netids, now)
+        self._flush_udp()
+
+    def figures(self, now: float) -> NodeFigures:
+        """Our own, as those of others come."""
+        context = self._context
+        return NodeFigures(
+            self.local,
+            self.epoch,
+            0.0,
+            self._watched.uptime_s(now),
+            context.package,
+            {**context.counts, **self.gauges()},
+            dict(context.tags.values),
+        )
 
     def set_seeds(self, addresses: Sequence[NetID], now: float) -> None:
         """The addresses that ``join`` stands for at the moment."""
@@ -546,10 +579,6 @@ class Node:
         for channel in self._channels:
             if channel.outbox.has_data:  # it may have been the one that was waited for
                 self._context.effects.append(MulticastReady(channel.index))
-
-    def _all_gauges(self) -> dict[str, int]:
-        waiting = self._links.waiting_bytes() + sum(one.outbox.bytes for one in self._channels)
-        return {**self._gauges(), "outbox_bytes": waiting}
 
     def _accepting(self) -> bool:
         """Whether gossips that come now can be taken in, and passed on."""

@@ -19,7 +19,16 @@ from chatter.core.receipts import group_edges
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.burst import Broadcasts
 from chatter.wire.gossip import Gossip
-from chatter.wire.records import MAX_CLOCK_US, Figures, Record, Result, Trace, Traces, Watch
+from chatter.wire.records import (
+    MAX_CLOCK_US,
+    NO_TRACES,
+    Figures,
+    Record,
+    Result,
+    Trace,
+    Traces,
+    Watch,
+)
 
 # After the last question for so long traces are kept: several questions of a watcher may get lost.
 WATCHED_FOR_S = 10.0
@@ -193,10 +202,15 @@ class Watched:
             self._context.counts["watches_ignored"] += 1
             return
         self._answers += 1
-        self.watch(watch.thin, now)
+        # Monitoring asks for figures alone, for as long as we live: it must not have us trace.
+        alone = watch.thin >= NO_TRACES
+        if not alone:
+            self.watch(watch.thin, now)
         news = self.news(watch.known)
         for figures in self._figures(watch.question, news, now):
             self._tell(peer, [figures])
+        if alone:
+            return
         for traces in _packed([self._trace(one) for one in news.passed]):
             self._tell(peer, [traces])
         for ended in news.ended:

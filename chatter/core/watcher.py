@@ -6,7 +6,7 @@ sees all nodes alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import ceil, log2
 
 from chatter.core.context import Context
@@ -15,7 +15,7 @@ from chatter.core.peers import Peer
 from chatter.core.receipts import edges_of
 from chatter.core.watched import Watched
 from chatter.ids import NetID
-from chatter.wire.records import MAX_THIN, Figures, Record, Result, Traces, Watch
+from chatter.wire.records import MAX_THIN, NO_TRACES, Figures, Record, Result, Traces, Watch
 
 # So long after the last word of interest: who looks says so at least once a second.
 INTEREST_S = 5.0
@@ -124,6 +124,17 @@ class Watcher:
         """When ``tick`` has something to do."""
         return self._wakeup
 
+    def ask(self, netids: Iterable[NetID], now: float) -> None:
+        """Have these peers tell all their figures, once. Of traces no more than anyway."""
+        self._forget_gone()
+        for netid in netids:
+            peer = self._context.peers.get(netid)
+            if peer is not None and peer.live:
+                asked = self._asked.get(netid)
+                if asked is not None:
+                    asked.known = 0
+                self._ask(peer, self._thin if self.active else NO_TRACES, now)
+
     def tick(self, now: float) -> None:
         """Ask those whose turn it is."""
         if now < self._wakeup:
@@ -142,7 +153,7 @@ class Watcher:
         for _ in range(min(share, len(self._turn))):
             peer = self._context.peers.get(self._turn.pop())
             if peer is not None and peer.live:
-                self._ask(peer, now)
+                self._ask(peer, self._thin, now)
 
     # Answers
 
@@ -174,6 +185,7 @@ class Watcher:
                 figures.package,
                 counters,
                 dict(figures.tags),
+                len(asked.parts) == figures.parts,
             )
         )
 
@@ -223,9 +235,12 @@ class Watcher:
         self._thin = thin_for(self._rate, 1 + len(self._context.peers.live()))
         self._turn = [peer.netid for peer in self._context.peers.live()]
         self._context.rng.shuffle(self._turn)
+        self._forget_gone()
+        self._tell_own(now)
+
+    def _forget_gone(self) -> None:
         for netid in [one for one in self._asked if self._context.peers.get(one) is None]:
             del self._asked[netid]
-        self._tell_own(now)
 
     def _tell_own(self, now: float) -> None:
         """Our own figures, as those of others come."""
@@ -258,7 +273,7 @@ class Watcher:
                 )
             )
 
-    def _ask(self, peer: Peer, now: float) -> None:
+    def _ask(self, peer: Peer, thin: int, now: float) -> None:
         asked = self._asked.get(peer.netid)
         if asked is None or asked.epoch != peer.epoch:
             asked = self._asked[peer.netid] = _Asked(peer.epoch)
@@ -266,7 +281,7 @@ class Watcher:
         asked.question = self._questions
         asked.asked_at = now
         asked.parts.clear()
-        self._tell(peer, [Watch(asked.question, asked.known, self._thin)])
+        self._tell(peer, [Watch(asked.question, asked.known, thin)])
 
 
 def thin_for(rate: float, nodes: int) -> int:

@@ -61,9 +61,14 @@ class Access:
     Args:
         token: what must be known to see anything but `HEALTH_PATH`; None: nothing.
         hosts: names by which the dashboard may be asked for.
+        any_host: whether it may be asked for by any name: a program around it decides by itself
+            who may see it, and not by the address that a request came to.
     """
 
-    def __init__(self, token: str | None, hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, token: str | None, hosts: Iterable[str] = (), *, any_host: bool = False
+    ) -> None:
+        self._any_host = any_host
         self._token = None if token is None else _digest("token", token)
         self._hosts = frozenset(name.lower() for name in hosts) | {"localhost"}
         # The browser keeps a cookie longer than we know of: not the token itself, which may also
@@ -120,7 +125,7 @@ class Access:
 
     def _host_refusal(self, environ: Environ) -> Refusal | None:
         host = host_of(environ.get("HTTP_HOST", ""))
-        if host is not None and (host in self._hosts or _is_ip(host)):
+        if self._any_host or (host is not None and (host in self._hosts or _is_ip(host))):
             return None
         return Refusal(
             "421 Misdirected Request",

@@ -5,6 +5,7 @@
 | `/`, `/app.js`… | the page and its files                              |
 | `/ws`           | the feed, by WebSocket                              |
 | `/api/snapshot` | one snapshot of it, as JSON                         |
+| `/metrics`      | what Prometheus fetches of all nodes of this host   |
 | `/healthz`      | that this is a dashboard and lives; needs no token  |
 
 A server that speaks WebSockets gives them as ``environ["wsgi.websocket"]``, as gevent-websocket
@@ -29,15 +30,18 @@ from chatter.dashboard.channel import NOT_ALLOWED, TRY_LATER, Channel, why_no_up
 from chatter.dashboard.conversation import Conversation, Orders, encode
 from chatter.dashboard.feed import Feed
 from chatter.dashboard.pages import Page, Pages
-from chatter.errors import Closed
+from chatter.errors import Closed, ConfigError
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+Metrics = Callable[[str], tuple[bytes, str]]
+"""From what a request accepts, the page and its content type; raises as `Scraper.page` does."""
 
 # Each has three greenlets and, if it takes slowly, one message of its own in memory: up to some
 # megabytes in a cluster of a thousand nodes. More people do not look at once.
 MAX_WEBSOCKETS = 64
 
-# Each has its text in memory until it is sent, up to some megabytes in a cluster of a thousand.
+# Snapshots and pages of metrics. Each has its text in memory until it is sent, up to some megabytes
+# in a cluster of a thousand.
 MAX_SNAPSHOTS = 4
 
 # For those that came too many, and for browsers while the node stops.
@@ -47,6 +51,7 @@ HEALTH_TEXT = "chatter dashboard\n"
 """What `/healthz` answers, and how one dashboard knows another."""
 
 SNAPSHOT_PATH = "/api/snapshot"
+METRICS_PATH = "/metrics"
 WEBSOCKET_PATH = "/ws"
 
 
@@ -66,6 +71,7 @@ class Application:
         access: who may see it.
         pages: the page and its files, by path.
         orders: takes what browsers ask for; None: they may ask for nothing.
+        metrics: makes the page that Prometheus fetches; None: there is none.
     """
 
     def __init__(
@@ -75,12 +81,14 @@ class Application:
         pages: Pages,
         orders: Orders | None,
         logger: logging.Logger,
+        metrics: Metrics | None = None,
     ) -> None:
         self._feed = feed
         self._access = access
         self._pages = pages
         self._orders = orders
         self._logger = logger
+        self._metrics = metrics
         self._websockets = 0
         self._snapshots = 0
 
@@ -89,8 +97,9 @@ class Application:
         if websocket is not None:
             self._converse(environ, websocket)
             return []
-        if self._wants_snapshot(environ):
-            return self._send_snapshot(environ, start_response)
+        make = self._long_answer(environ)
+        if make is not None:
+            return self._send_long(make, environ, start_response)
         return _send(self._answer(environ), environ, start_response)
 
     def upgrades(self, environ: Environ) -> bool:
@@ -138,6 +147,10 @@ class Application:
     def _converse(self, environ: Environ, websocket: Any) -> None:
         channel = Channel(websocket.stream.read, websocket.handler.socket)
         websocket.closed = True  # for its library: what is left to say and to close is ours
+        self.converse(environ, channel)
+
+    def converse(self, environ: Environ, channel: Channel) -> None:
+        """Serve a WebSocket, which is open already, to its end; who may not have it is told so."""
         # Not only for servers that do not ask before: while the upgrade was sent others came.
         refusal = self._websocket_refusal(environ)
         if refusal is not None or environ.get("PATH_INFO") != WEBSOCKET_PATH:
@@ -149,15 +162,30 @@ class Application:
         finally:
             self._websockets -= 1
 
-    def _wants_snapshot(self, environ: Environ) -> bool:
-        return environ.get("PATH_INFO") == SNAPSHOT_PATH and self._access.refusal(environ) is None
+    # What may be long
 
-    def _send_snapshot(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def _long_answer(self, environ: Environ) -> Callable[[Environ], Answer] | None:
+        """What makes the answer to a request for something long, of those who may have it."""
+        path = environ.get("PATH_INFO")
+        if path == SNAPSHOT_PATH:
+            make = self._snapshot
+        elif path == METRICS_PATH and self._metrics is not None:
+            make = self._metrics_page
+        else:
+            return None
+        return make if self._access.refusal(environ) is None else None
+
+    def _send_long(
+        self,
+        make: Callable[[Environ], Answer],
+        environ: Environ,
+        start_response: StartResponse,
+    ) -> Iterable[bytes]:
         if self._snapshots >= MAX_SNAPSHOTS:
             return _send(_refuse(environ, _TOO_MANY), environ, start_response)
         self._snapshots += 1
         try:
-            answer = self._snapshot(environ)
+            answer = make(environ)
         except BaseException:
             self._end_snapshot()
             raise
@@ -170,6 +198,18 @@ class Application:
             return _refuse(environ, _STOPPED)
         headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         return Answer("200 OK", text.encode(), headers)
+
+    def _metrics_page(self, environ: Environ) -> Answer:
+        assert self._metrics is not None
+        try:
+            body, content_type = self._metrics(environ.get("HTTP_ACCEPT", ""))
+        except Closed:
+            return _refuse(environ, _STOPPED)
+        except ConfigError as missing:
+            return _refuse(environ, Refusal("501 Not Implemented", f"{missing}."))
+        return Answer(
+            "200 OK", body, (("Content-Type", content_type), ("Cache-Control", "no-store"))
+        )
 
     def _end_snapshot(self) -> None:
         self._snapshots -= 1

@@ -1,8 +1,8 @@
 r"""Channel: text messages over a WebSocket that is open already, with bounds on everything.
 
-gevent-websocket makes the upgrade. Its own reading takes any length that a frame claims, and
-unmasks and checks octet by octet in Python: 25 ms for 64 KiB, in which the node stands still. So
-frames are read and written here.
+gevent-websocket makes the upgrade, or whoever has the socket, by `upgrade_headers`. The reading of
+the former takes any length that a frame claims, and unmasks and checks octet by octet in Python:
+25 ms for 64 KiB, in which the node stands still. So frames are read and written here.
 
 | bits  | field                                                         |
 | ----- | ------------------------------------------------------------- |
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import socket
 import struct
 import time
@@ -55,6 +56,9 @@ FAREWELL_S = 0.5
 
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
 _CONTROL = (_CLOSE, _PING, _PONG)
+
+# By it a server shows that it knows WebSockets. Source: RFC 6455, section 1.3.
+_ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 # Close codes.
 GOING_AWAY, BROKEN_RULE, NO_BINARY, BAD_TEXT, NOT_ALLOWED, TOO_BIG, TRY_LATER = (
@@ -94,6 +98,20 @@ def why_no_upgrade(environ: Mapping[str, Any]) -> str | None:
     except (binascii.Error, ValueError):
         key = b""
     return None if len(key) == 16 else "Sec-WebSocket-Key is not 16 bytes in base64"
+
+
+def upgrade_headers(environ: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a server answers with ``101 Switching Protocols`` to a request that opens a WebSocket.
+
+    Source: RFC 6455, section 4.2.2, 5.
+    """
+    key = environ["HTTP_SEC_WEBSOCKET_KEY"].strip() + _ACCEPT_GUID
+    accepted = base64.b64encode(hashlib.sha1(key.encode("latin-1")).digest()).decode()
+    return [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", accepted),
+    ]
 
 
 class Channel:

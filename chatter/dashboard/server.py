@@ -15,6 +15,7 @@ from chatter.dashboard.application import Application
 from chatter.dashboard.feed import Feed
 from chatter.dashboard.listener import Listener
 from chatter.dashboard.pages import Pages, load_pages
+from chatter.dashboard.scrape import Scraper
 from chatter.dashboard.sender import Sender
 from chatter.dashboard.standby import open_listening, wait_for_listening
 from chatter.errors import Closed, ConfigError
@@ -99,7 +100,12 @@ class Dashboard:
         self._feed = feed
         self._sender = Sender(self._service, self._logger) if config.dashboard_send else None
         application = Application(
-            feed, Access(config.dashboard_token, hosts), self._pages, self._sender, self._logger
+            feed,
+            Access(config.dashboard_token, hosts),
+            self._pages,
+            self._sender,
+            self._logger,
+            Scraper(self._service).page,
         )
         address = listening.getsockname()[:2]
         server = Server(address, application, self._logger, self._requested)

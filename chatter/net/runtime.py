@@ -269,10 +269,10 @@ class Runtime:
 
     def stats(self) -> dict[str, int]:
         """The counters, and how much waits."""
-        return {**self.node.counts, **self.gauges()}
+        return {**self.node.counts, **self.node.gauges()}
 
     def gauges(self) -> dict[str, int]:
-        """How much waits, and what the system counts for us. Never switches greenlets."""
+        """How much waits here, and what the system counts for us. Never switches greenlets."""
         return {
             "handler_queue": self._dispatch.queued,
             "connections": len(self.connections),

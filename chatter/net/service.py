@@ -415,6 +415,12 @@ class Service:
         counters: dict[str, int] = runtime.calls.run(runtime.stats)
         return counters
 
+    def figures(self) -> NodeFigures:
+        """What this node counted, as `watch` and `ask_figures` bring it of others."""
+        runtime = self._running()
+        figures: NodeFigures = runtime.calls.run(lambda: runtime.node.figures(time.monotonic()))
+        return figures
+
     # What stands above
 
     def _opened(self) -> None:
@@ -453,6 +459,20 @@ class Service:
 
         def ask() -> None:
             runtime.node.watch(time.monotonic())
+            runtime.carry_out()
+
+        runtime.calls.run(ask)
+
+    def ask_figures(self, netids: Iterable[NetID]) -> None:
+        """Have these peers tell all their figures, once: for monitoring, which asks seldom.
+
+        Costs each a datagram or two. The answers go to who observes; one may be lost.
+        """
+        runtime = self._running()
+        asked = list(netids)
+
+        def ask() -> None:
+            runtime.node.ask_figures(asked, time.monotonic())
             runtime.carry_out()
 
         runtime.calls.run(ask)

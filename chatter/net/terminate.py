@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import weakref
 from typing import Protocol
 
@@ -40,8 +39,8 @@ def leave_on_sigterm(node: Stoppable) -> None:
     _running.add(node)
     if _Watch.handle is not None and _Watch.pid == os.getpid():
         return
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if in_main_thread and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+    # Asked of gevent: to a patched `threading` a plain greenlet is no main thread.
+    if gevent.get_hub().main_hub and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         _Watch.handle = gevent.signal_handler(signal.SIGTERM, _leave_and_end)
         _Watch.pid = os.getpid()
         if not _Watch.follows_forks:

@@ -36,7 +36,16 @@ from chatter.wire.cursor import Cursor
 from chatter.wire.gossip import Gossip
 from chatter.wire.repair import Highest, Probe, Took, Top, Want, WantNumbers
 from chatter.wire.varint import encode_varint
-from chatter.wire.watching import MAX_CLOCK_US, MAX_THIN, Figures, Result, Trace, Traces, Watch
+from chatter.wire.watching import (
+    MAX_CLOCK_US,
+    MAX_THIN,
+    NO_TRACES,
+    Figures,
+    Result,
+    Trace,
+    Traces,
+    Watch,
+)
 
 __all__ = [
     "CARRIERS",
@@ -46,6 +55,7 @@ __all__ = [
     "LAST_EPOCH_TO_FOLLOW",
     "MAX_CLOCK_US",
     "MAX_THIN",
+    "NO_TRACES",
     "OTHER_ID_BOUND",
     "TYPE_BYTES",
     "Ack",

@@ -44,6 +44,9 @@ from chatter.wire.varint import encode_varint
 # A hash has no more bits that could be zero.
 MAX_THIN = 32
 
+# Who asks so wants figures alone: the answer has no traces, and starts none.
+NO_TRACES = MAX_THIN
+
 # Datagrams of one answer: who asks keeps which ones came, and the names of a node fill a few dozen.
 MAX_PARTS = 256
 

@@ -15,7 +15,7 @@ from chatter.core.watched import (
     chosen,
 )
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.records import Figures, Record, Result, Traces, Watch
+from chatter.wire.records import NO_TRACES, Figures, Record, Result, Traces, Watch
 from tests.core.parts import US, make_context, make_gossip, make_peer, netid
 
 
@@ -223,3 +223,18 @@ def test_a_thinned_choice_leaves_the_others_out() -> None:
     assert traced == {one for n in range(1, 101) if chosen(one := make_gossip(n).id, 5)}
     assert 0 < len(traced) < 20
     assert DATAGRAM_BYTES < 1400
+
+
+def test_monitoring_is_told_figures_alone_and_has_nobody_trace() -> None:
+    stand = Stand(handler_queue=3)
+    (figures,) = stand.ask(thin=NO_TRACES)
+    assert isinstance(figures, Figures)
+    assert not stand.watched.active
+
+    stand.ask(thin=0)  # now somebody looks, and all is traced
+    stand.deliver(1)
+    (figures,) = stand.ask(thin=NO_TRACES)
+    assert isinstance(figures, Figures)
+    stand.deliver(2)
+    told = [one for one in stand.ask(thin=0) if isinstance(one, Traces)]
+    assert [trace.id.seqno for traces in told for trace in traces.entries] == [1, 2]

@@ -10,7 +10,16 @@ from chatter.core.timing import LEAST_SAMPLES
 from chatter.core.watched import Watched
 from chatter.core.watcher import ASKED_PER_S, CLOCK_FOR_S, INTEREST_S, STEP_S, Watcher, thin_for
 from chatter.ids import BroadcastID
-from chatter.wire.records import Figures, Record, Result, Served, Trace, Traces, Watch
+from chatter.wire.records import (
+    NO_TRACES,
+    Figures,
+    Record,
+    Result,
+    Served,
+    Trace,
+    Traces,
+    Watch,
+)
 from tests.core.parts import US, make_context, make_peer, netid
 
 
@@ -245,3 +254,54 @@ def test_an_answer_tells_how_far_its_node_is_away() -> None:
         stand.answer(peer, stand.watcher._asked[peer.netid].asked_at + 0.03)
 
     assert stand.context.timing.one_way_s(peer.netid) == pytest.approx(0.015)
+
+
+def test_monitoring_asks_some_for_all_their_figures_once() -> None:
+    stand = Stand(others=3)
+    first, second, gone = stand.peers
+    gone.state = "failed"
+    for round_ in range(2):
+        stand.asked.clear()
+        stand.watcher.ask([first.netid, gone.netid, netid(99)], float(round_))
+        ((asked, watch),) = stand.asked
+        assert (asked, watch.known, watch.thin) == (first, 0, NO_TRACES)
+        stand.answer(first, round_ + 0.01, version=7, counters=(("broadcasts", 5),))
+        (told,) = stand.take()
+        assert isinstance(told, NodeFigures)
+        assert (told.address, told.counters, told.complete) == (
+            first.netid,
+            {"broadcasts": 5},
+            True,
+        )
+    assert stand.watcher.wakeup == float("inf")  # nothing follows
+    assert second.netid not in stand.watcher._asked
+
+
+def test_monitoring_beside_somebody_who_looks_asks_for_no_fewer_traces() -> None:
+    stand = Stand(others=1)
+    stand.run(0.0, 1.0)
+    (peer,) = stand.peers
+    stand.answer(peer, 0.95, version=3)
+    stand.watcher.ask([peer.netid], 1.0)
+    assert (stand.asked[-1][1].known, stand.asked[-1][1].thin) == (0, stand.asked[0][1].thin)
+    stand.run(1.0, 1.0)  # the answer is lost, so the next question is for all again
+    assert stand.asked[-1][1].known == 0
+
+
+def test_an_answer_in_parts_says_which_part_is_the_last_to_come() -> None:
+    stand = Stand(others=1)
+    (peer,) = stand.peers
+    stand.watcher.ask([peer.netid], 0.0)
+    for part in (2, 0, 0, 1):
+        stand.answer(peer, 0.01, part=part, parts=3)
+    told = [one for one in stand.take() if isinstance(one, NodeFigures)]
+    assert [one.complete for one in told] == [False, False, False, True]
+
+
+def test_who_is_forgotten_by_the_node_is_forgotten_by_monitoring() -> None:
+    stand = Stand(others=2)
+    first, second = stand.peers
+    stand.watcher.ask([first.netid, second.netid], 0.0)
+    stand.context.peers.forget(first.netid)
+    stand.watcher.ask([second.netid], 15.0)
+    assert first.netid not in stand.watcher._asked

@@ -113,7 +113,7 @@ def frame(opcode: int, payload: bytes, *, last: bool = True, masked: bool = True
 class WebSocket:
     """An open WebSocket, or the response that there is instead (`refused`)."""
 
-    def __init__(self, port: int, **headers: str) -> None:
+    def __init__(self, port: int, path: str = "/ws", **headers: str) -> None:
         self.sock = connect(port)
         self._stream = self.sock.makefile("rb")
         given = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -125,7 +125,7 @@ class WebSocket:
             "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
             **given,
         }
-        self.sock.sendall(request_bytes("GET", "/ws", handshake))
+        self.sock.sendall(request_bytes("GET", path, handshake))
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             head += self._stream.readline()

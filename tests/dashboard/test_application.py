@@ -10,9 +10,15 @@ from wsgiref.validate import validator
 import pytest
 
 from chatter.dashboard.access import SECURITY_HEADERS, Access
-from chatter.dashboard.application import MAX_SNAPSHOTS, MAX_WEBSOCKETS, Application
+from chatter.dashboard.application import (
+    MAX_SNAPSHOTS,
+    MAX_WEBSOCKETS,
+    Application,
+    Metrics,
+)
 from chatter.dashboard.feed import Feed
 from chatter.dashboard.pages import Page
+from chatter.errors import Closed, ConfigError
 from tests.dashboard.browser import Log
 from tests.dashboard.feeds import FakeFeed
 from tests.dashboard.test_channel import HANDSHAKE
@@ -281,3 +287,43 @@ def test_what_was_opened_unasked_is_closed(path: str, token: str | None, code: i
     assert websocket.sent.endswith(b"\x88\x02" + code.to_bytes(2, "big"))
     assert (b"snapshot" in websocket.sent) == (code == 1001)
     assert websocket.closed
+
+
+def metered(metrics: Metrics | None, token: str | None = None) -> Application:
+    log = Log().logger
+    return Application(cast(Feed, FakeFeed()), Access(token), PAGES, None, log, metrics)
+
+
+def test_metrics_are_made_for_who_may_see_them() -> None:
+    accepted: list[str] = []
+
+    def metrics(accept: str) -> tuple[bytes, str]:
+        accepted.append(accept)
+        return b"chatter_nodes 1.0\n", "text/plain; version=9"
+
+    told = ask(metered(metrics), "/metrics", HTTP_ACCEPT="text/plain")
+    assert (told.status, told.body) == ("200 OK", b"chatter_nodes 1.0\n")
+    assert told.headers["Content-Type"] == "text/plain; version=9"
+    assert ask(metered(metrics), "/metrics", REQUEST_METHOD="HEAD").body == b""
+    assert ask(metered(metrics, TOKEN), "/metrics").status.startswith("401")
+    assert ask(metered(metrics), "/metrics", REQUEST_METHOD="POST").status.startswith("405")
+    bearer = f"Bearer {TOKEN}"
+    assert ask(metered(metrics, TOKEN), "/metrics", HTTP_AUTHORIZATION=bearer).status == "200 OK"
+    assert accepted == ["text/plain", "", ""]
+
+
+def test_without_metrics_there_is_nothing_at_their_address() -> None:
+    assert ask(metered(None), "/metrics").status.startswith("404")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Closed("stopped"), "503"), (ConfigError("install this"), "501")]
+)
+def test_metrics_that_cannot_be_made_say_why(error: Exception, status: str) -> None:
+    def metrics(accept: str) -> tuple[bytes, str]:
+        raise error
+
+    told = ask(metered(metrics), "/metrics")
+    assert told.status.startswith(status)
+    assert told.body
+    assert (b"install this." in told.body) == (status == "501")

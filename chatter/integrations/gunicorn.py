@@ -1,0 +1,114 @@
+"""gunicorn: each worker is a member of the cluster from before its first request until it ends.
+
+In gunicorn.conf.py::
+
+    from chatter.integrations.gunicorn import on_starting, post_worker_init, worker_exit
+
+Whoever has hooks of these names already calls these from them, `post_worker_init` last and
+`worker_exit` first. Started with ``-k gevent``; what cannot work ends gunicorn with one sentence.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import Any
+
+from gevent import spawn
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.ggevent import GeventWorker
+
+from chatter.errors import ChatterError, ConfigError
+from chatter.integrations import patching, serving
+
+__all__ = ["on_starting", "post_worker_init", "worker_exit"]
+
+_PATCH_FIRST = (
+    "put `from gevent import monkey; monkey.patch_all()` first in gunicorn.conf.py, or start"
+    " gunicorn without --preload"
+)
+
+
+def on_starting(server: Any) -> None:
+    """The master has its settings and no worker yet: refuse a worker class that cannot work, once
+    rather than in each worker. It is no condition for the others."""
+    try:
+        check_class(server.cfg)
+    except ConfigError as error:
+        server.log.critical("chatter: %s", error)
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+def post_worker_init(worker: Any) -> None:
+    """The worker has its application and does not accept yet: start what is enlisted.
+
+    What cannot work is said in one sentence, and gunicorn ends, as for an application that cannot
+    be loaded: a worker that serves and hears nothing would be worse.
+    """
+    try:
+        check(worker)
+        serving.begin()
+    except ChatterError as error:
+        worker.log.critical("chatter: %s", error)
+        sys.exit(Arbiter.WORKER_BOOT_ERROR)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """The worker has answered its last request, or was told not to: leave the cluster."""
+    # A second signal, as of Ctrl-C to the whole group and then by the master, raises SystemExit in
+    # the greenlet that runs here. The others are told that we leave all the same.
+    leaving = spawn(serving.end)
+    while not leaving.dead:
+        try:
+            leaving.join()
+        except SystemExit:
+            continue
+
+
+def check(worker: Any) -> None:
+    """Whether nodes can live in this worker, and what else it serves.
+
+    Raises:
+        ConfigError: they cannot; says what to do.
+    """
+    check_class(worker.cfg)
+    too_late = patching.why_too_late(_PATCH_FIRST)
+    if too_late is not None:
+        raise ConfigError(too_late)
+    if _needs_upgrades() and not _makes_upgrades(worker):
+        raise ConfigError(
+            "gevent-websocket is installed, so Socket.IO leaves WebSockets to it, and gunicorn's"
+            f" worker class {worker.cfg.worker_class_str} would answer 500: start gunicorn with `-k"
+            " geventwebsocket.gunicorn.workers.GeventWebSocketWorker`, or uninstall it"
+        )
+
+
+def check_class(settings: Any) -> None:
+    """Whether the worker class of these settings waits by gevent.
+
+    Raises:
+        ConfigError: it does not; says what to do.
+    """
+    if not issubclass(settings.worker_class, GeventWorker):
+        raise ConfigError(
+            f"gunicorn's worker class {settings.worker_class_str} does not wait by gevent, as nodes"
+            " do: start gunicorn with `-k gevent`"
+        )
+
+
+def _needs_upgrades() -> bool:
+    """Whether a Socket.IO server of this process waits for gevent-websocket's upgrades.
+
+    python-engineio decides when its first server for gevent is made: by what can be imported.
+    """
+    driver = sys.modules.get("engineio.async_drivers.gevent")
+    return driver is not None and getattr(driver, "SimpleWebSocketWSGI", None) is None
+
+
+def _makes_upgrades(worker: Any) -> bool:
+    if importlib.util.find_spec("geventwebsocket") is None:
+        return False
+    from geventwebsocket.handler import WebSocketHandler
+
+    handler = worker.wsgi_handler
+    return isinstance(handler, type) and issubclass(handler, WebSocketHandler)
