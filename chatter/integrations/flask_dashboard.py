@@ -25,6 +25,7 @@ from chatter.dashboard.channel import Channel, upgrade_headers
 from chatter.dashboard.feed import Feed
 from chatter.dashboard.pages import load_pages
 from chatter.dashboard.sender import Sender
+from chatter.integrations import serving
 from chatter.integrations.flask import EXTENSION, NOT_RUNNING, AppNode
 
 # Where servers put the socket of a connection, which send the head of an answer with the first part
@@ -140,10 +141,12 @@ def _open(node: AppNode) -> Application:
     feed.start()
 
     def end() -> None:
+        forget()
         _applications.pop(node, None)
         feed.stop()
         if sender is not None:
             sender.stop()
 
     node.at_stop(end)
+    forget = serving.before_end(end)
     return application

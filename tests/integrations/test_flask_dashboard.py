@@ -137,7 +137,8 @@ def started(site: Site, kind: str) -> Server:
     if kind == "flask run --debug":
         options = ("--debug", "--port", str(site.port))
         return site.flask("run", *options, app=PATCH + SITE)
-    return site.gunicorn("-k", kind, "--graceful-timeout", "5")
+    # Longer than any test waits: who looks must not be what ends a worker.
+    return site.gunicorn("-k", kind, "--graceful-timeout", "300")
 
 
 SERVERS = ["gevent", WEBSOCKET_WORKER, "flask run --debug"]
