@@ -273,7 +273,7 @@ def test_monitoring_asks_some_for_all_their_figures_once() -> None:
             {"broadcasts": 5},
             True,
         )
-    assert stand.watcher.wakeup == float("inf")  # nothing follows
+    assert stand.watcher.next_wakeup() == float("inf")  # nothing follows
     assert second.netid not in stand.watcher._asked
 
 
