@@ -24,6 +24,12 @@ def child(code: str, shows_log: bool = False) -> Child:
     return Child("thing", python("-c", code), shows_log=shows_log)
 
 
+def order_without_end(one: Child) -> None:
+    """Of one that ends, the output may be closed a moment before its input is."""
+    while True:
+        one.order("go")
+
+
 def test_it_hears_orders_and_tells_and_ends_with_the_block() -> None:
     with child(ECHO) as one:
         one.order("go", to="there")
@@ -53,8 +59,7 @@ def test_its_last_words_are_in_what_is_said() -> None:
         with pytest.raises(MeasureError, match="told 'met'; its log is above"):
             one.hear("met", WAIT_S)
         with pytest.raises(MeasureError, match="a thing ended before it was told 'go'"):
-            while True:  # its output may be closed a moment before its input is
-                one.order("go")
+            order_without_end(one)
 
 
 def test_something_else_than_was_to_come_is_an_error() -> None:
