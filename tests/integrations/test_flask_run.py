@@ -86,7 +86,7 @@ def test_ten_restarts_by_the_reloader(site: Site) -> None:
 
 
 def test_the_reloaders_parent_lets_the_server_leave(site: Site) -> None:
-    """However long that takes, up to its bound: gevent's `subprocess.call` would kill it at once."""
+    """However long that takes: gevent's `subprocess.call` would kill it at once."""
     outside = site.outside()
     app = f"""{PATCH}{SITE}
 import time
