@@ -85,6 +85,22 @@ def test_ten_restarts_by_the_reloader(site: Site) -> None:
     assert "is taken" not in server.log
 
 
+def test_the_reloaders_parent_lets_the_server_leave(site: Site) -> None:
+    """However long that takes: gevent's `subprocess.call` would kill it at once."""
+    outside = site.outside()
+    app = f"""{PATCH}{SITE}
+import time
+
+app.extensions["chatter"].at_stop(lambda: time.sleep(1.0))
+"""
+    server = run(site, "--debug", app=app)
+    server.until(lambda: lives(outside), "the node")
+    server.ctrl_c()
+    assert server.ended() == 0
+    server.until(lambda: not lives(outside), "the end of the node")
+    assert states(outside) == {"alive": 1, "left": 1}
+
+
 @pytest.mark.parametrize(
     "command",
     [["routes"], ["shell"], ["count"], ["run", "--help"]],
@@ -105,6 +121,7 @@ def count():
 
 
 def running():
+    sleep(0.1)  # for what waits for a turn: most commands never give one
     print("running:", app.extensions["chatter"].running, flush=True)
 
 
@@ -113,6 +130,7 @@ atexit.register(running)
     server = site.flask(*command, app=app)
     assert server.ended() == 0, server.log
     assert "running: True" not in server.log
+    assert "Error: chatter" not in server.log
     assert ("running: False" in server.log) == (command != ["run", "--help"])
 
 
