@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import os
 import signal
 import sys
 import weakref
@@ -407,18 +406,30 @@ def _reloads() -> bool:
 def _let_the_server_leave(leave_s: float) -> None:
     """On Ctrl-C have the reloader's parent wait for the server, which gets that signal as well.
 
-    It would kill it at once (gevent's ``subprocess.call``; Python's own does after 0.25 s), before
-    the node has left, and the others would take it for failed.
+    Otherwise it kills it at once (gevent's ``subprocess.call``; Python's own does after 0.25 s),
+    before the node has left, and the others would take it for failed.
     """
 
-    def wait(number: int, frame: object) -> None:
-        # Of the next one, or when it has taken too long, it ends as ever.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        spawn_later(leave_s + 1.0, os.kill, os.getpid(), signal.SIGINT)
+    if patching.is_patched():
+        _on_ctrl_c(lambda: spawn_later(leave_s + 1.0, _end))
 
-    # Called again for each application, it finds its own handler, and leaves it.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler and patching.is_patched():
-        signal.signal(signal.SIGINT, wait)
+
+def _on_ctrl_c(act: Callable[[], object]) -> None:
+    """Do this at the first Ctrl-C, where nobody else handles it; the second is Python's own again,
+    and ends whatever runs."""
+
+    def handle(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        act()
+
+    # Called again for each application, it finds the handler of the first, and leaves it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handle)
+
+
+def _end() -> None:
+    # In a plain greenlet: gevent hands it to the main one, which is the server or the reloader.
+    raise KeyboardInterrupt
 
 
 def _begin_with_the_server() -> None:
@@ -426,6 +437,9 @@ def _begin_with_the_server() -> None:
     application is complete, and before it takes any request."""
     if not patching.is_patched():
         _give_up(f"this process is not monkey-patched: {_PATCH_FIRST}")
+    # Ctrl-C in the middle of a request would be that request's error, and the server would go on
+    # until it is killed, without a farewell of its node.
+    _on_ctrl_c(lambda: spawn(_end))
     spawn(_begin)
 
 

@@ -2,7 +2,7 @@
 
 Whichever worker gets the request answers it, by its own node, which sees the whole cluster. The
 live page works wherever the server passes the socket on: under ``gunicorn -k gevent``, gunicorn's
-worker of gevent-websocket, and ``flask run``; elsewhere the page fetches snapshots.
+worker of gevent-websocket, and ``flask run``; elsewhere ``/api/snapshot`` alone.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from flask.typing import ResponseReturnValue
 from werkzeug import Response
 
 from chatter.dashboard.access import Access
-from chatter.dashboard.application import WEBSOCKET_PATH, Application, StartResponse
+from chatter.dashboard.application import WEBSOCKET_PATH, Application
 from chatter.dashboard.channel import Channel, upgrade_headers
 from chatter.dashboard.feed import Feed
 from chatter.dashboard.pages import load_pages
 from chatter.dashboard.sender import Sender
+from chatter.integrations import serving
 from chatter.integrations.flask import EXTENSION, NOT_RUNNING, AppNode
 
-# Where servers put the socket of a connection. gunicorn's second name is that of its worker which
-# serves by pywsgi.
-_SOCKETS = ("gunicorn.socket", "gunicorn.sock", "werkzeug.socket")
+# Where servers put the socket of a connection, which send the head of an answer with the first part
+# of its body, even an empty one. gunicorn's gevent_pywsgi is none of them.
+_SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 Authorize = Callable[[], ResponseReturnValue | bool | None]
 
@@ -45,6 +46,8 @@ def make_blueprint(authorize: Authorize, name: str) -> Blueprint:
             return None
         return answer or abort(403)
 
+    # Routes that take no WebSockets answer 400 to those, and the other way round.
+    @blueprint.get("/<path:path>", websocket=True)
     @blueprint.get("/", defaults={"path": ""})
     @blueprint.get("/<path:path>")
     def show(path: str) -> Response:
@@ -66,46 +69,44 @@ def _below(path: str) -> dict[str, Any]:
 
 
 def _answer(application: Application, environ: dict[str, Any]) -> Response:
-    upgraded = environ.get("wsgi.websocket")  # by gevent-websocket, before anybody was asked
-    if upgraded is not None:
-        return _Upgrade(lambda start_response: _speak(application, environ))
+    if environ.get("wsgi.websocket") is not None:
+        # gevent-websocket made the upgrade before anybody was asked; an answer goes nowhere.
+        return _held(_speak(application, environ))
     sock = next((environ[name] for name in _SOCKETS if name in environ), None)
     if environ["PATH_INFO"] == WEBSOCKET_PATH and sock and application.upgrades(environ):
-        return _Upgrade(lambda start: _upgrade(application, environ, sock, start))
+        return _held(_upgrade(application, environ, sock), upgrade_headers(environ))
     return Response.from_app(application, environ)
 
 
-class _Upgrade(Response):
-    """A response whose body is a conversation.
+class _Held:
+    """What makes a response's body a conversation.
 
     It is held while the server fetches the body, so after the contexts of the request are gone: a
     browser that looks for hours keeps no session of a database.
     """
 
-    def __init__(self, hold: Callable[[StartResponse], Iterable[bytes]]) -> None:
-        super().__init__(status=101)
-        self._hold = hold
+    body: Iterator[bytes]
 
-    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        """As the server calls it."""
-        return self._hold(start_response)
+    def get_app_iter(self, environ: Any) -> Iterator[bytes]:
+        """As werkzeug asks for the body; of its own it would leave it out of a 101."""
+        return self.body
+
+
+def _held(body: Iterator[bytes], headers: Iterable[tuple[str, str]] = ()) -> Response:
+    # Of the application's own class, or Flask makes it one, and ours is gone.
+    kind = type("Held", (_Held, current_app.response_class), {})
+    response: Response = kind(status="101 Switching Protocols", headers=list(headers))
+    response.body = body  # type: ignore[attr-defined]
+    return response
 
 
 def _speak(application: Application, environ: dict[str, Any]) -> Iterator[bytes]:
-    yield from application(environ, _no_answer)
-
-
-def _no_answer(status: str, headers: list[tuple[str, str]]) -> None:
-    """What gevent-websocket does with an answer: it has made its own."""
+    yield from application(environ, lambda status, headers: None)
 
 
 def _upgrade(
-    application: Application,
-    environ: dict[str, Any],
-    sock: socket.socket,
-    start_response: StartResponse,
+    application: Application, environ: dict[str, Any], sock: socket.socket
 ) -> Iterator[bytes]:
-    start_response("101 Switching Protocols", upgrade_headers(environ))
     yield b""  # with this the server sends the head
     try:
         application.converse(environ, Channel(sock.makefile("rb").read, sock))
@@ -140,10 +141,12 @@ def _open(node: AppNode) -> Application:
     feed.start()
 
     def end() -> None:
+        forget()
         _applications.pop(node, None)
         feed.stop()
         if sender is not None:
             sender.stop()
 
     node.at_stop(end)
+    forget = serving.before_end(end)
     return application

@@ -14,7 +14,7 @@ import importlib.util
 import sys
 from typing import Any
 
-from gevent import spawn
+from gevent import sleep, spawn
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -22,6 +22,9 @@ from chatter.errors import ChatterError, ConfigError
 from chatter.integrations import patching, serving
 
 __all__ = ["on_starting", "post_worker_init", "worker_exit"]
+
+# A worker itself looks once a second whether it shall go on.
+LOOK_S = 0.5
 
 _PATCH_FIRST = (
     "put `from gevent import monkey; monkey.patch_all()` first in gunicorn.conf.py, or start"
@@ -51,6 +54,7 @@ def post_worker_init(worker: Any) -> None:
     except ChatterError as error:
         worker.log.critical("chatter: %s", error)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
+    spawn(_wind_down_with, worker)
 
 
 def worker_exit(server: Any, worker: Any) -> None:
@@ -63,6 +67,15 @@ def worker_exit(server: Any, worker: Any) -> None:
             leaving.join()
         except SystemExit:
             continue
+
+
+def _wind_down_with(worker: Any) -> None:
+    """gunicorn has no hook for the moment in which a worker begins to wait for its last requests:
+    without this, a browser that looks at the dashboard holds up each restart by the whole of
+    ``graceful_timeout``."""
+    while worker.alive:
+        sleep(LOOK_S)
+    serving.wind_down()
 
 
 def check(worker: Any) -> None:

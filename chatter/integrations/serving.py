@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from typing import Any, Protocol
 
 
@@ -25,6 +26,7 @@ class Startable(Protocol):
 # Weakly: an application that a test threw away must not start with the next one. In their order.
 _enlisted: list[weakref.ref[Startable]] = []
 _serving_pid = 0
+_closers: list[Callable[[], None]] = []
 
 
 def enlist(startable: Startable) -> None:
@@ -70,11 +72,34 @@ def begin() -> None:
     _serving_pid = os.getpid()
 
 
+def before_end(close: Callable[[], None]) -> Callable[[], None]:
+    """Have ``close`` called when this process takes no further requests: for what holds one open
+    for hours, and would be waited for. It must not raise or wait.
+
+    Returns:
+        The call that takes it back.
+    """
+    _closers.append(close)
+
+    def forget() -> None:
+        if close in _closers:
+            _closers.remove(close)
+
+    return forget
+
+
+def wind_down() -> None:
+    """This process takes no further requests: end what is held open. The nodes go on."""
+    while _closers:
+        _closers.pop()()
+
+
 def end() -> None:
     """Stop all that is enlisted, the last one first. Idle unless this process serves."""
     global _serving_pid
     if not is_serving():
         return
+    wind_down()
     _serving_pid = 0
     for startable in reversed(_living()):
         startable.stop()

@@ -128,7 +128,9 @@ class WebSocket:
         self.sock.sendall(request_bytes("GET", path, handshake))
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += self._stream.readline()
+            line = self._stream.readline()
+            assert line, f"the connection ended after {head!r}"
+            head += line
         self.refused: Response | None = None
         if not head.startswith(b"HTTP/1.1 101 "):
             self.refused = Response.parse(head + self._stream.read())

@@ -191,3 +191,11 @@ def test_origins_of_other_pages(origin: str) -> None:
     refusal = Access(None, ["dash.example"]).origin_refusal(environ(HTTP_ORIGIN=origin))
     assert refusal is not None
     assert refusal.status.startswith("403")
+
+
+def test_who_decides_around_it_takes_any_host_but_no_other_method_and_no_foreign_page() -> None:
+    access = Access(None, any_host=True)
+    assert status(access, HTTP_HOST="shop.example") == ""
+    assert status(access, HTTP_HOST="shop.example", REQUEST_METHOD="POST") == "405"
+    foreign = environ(HTTP_HOST="shop.example", HTTP_ORIGIN="https://evil.example")
+    assert access.origin_refusal(foreign) is not None

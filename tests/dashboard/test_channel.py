@@ -24,6 +24,7 @@ from chatter.dashboard.channel import (
     Channel,
     Gone,
     Malformed,
+    upgrade_headers,
     why_no_upgrade,
 )
 from tests.dashboard.browser import BINARY, CLOSE, PING, PONG, TEXT, frame
@@ -272,3 +273,13 @@ def test_a_handshake() -> None:
 def test_what_is_none(name: str, value: str) -> None:
     assert why_no_upgrade(HANDSHAKE | {name: value}) is not None
     assert why_no_upgrade({one: HANDSHAKE[one] for one in HANDSHAKE if one != name}) is not None
+
+
+def test_an_upgrade_is_answered_with_the_digest_of_its_key() -> None:
+    """Source: the example of RFC 6455, section 1.3."""
+    headers = upgrade_headers({"HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert headers == [
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+    ]

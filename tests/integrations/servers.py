@@ -3,9 +3,12 @@ who comes and goes. On loopback, with a group and a key that no other test uses.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,7 +22,6 @@ import gevent
 
 import chatter
 from chatter import Chatter, generate_key
-from tests.command.process import free_port
 from tests.net.nodes import Recorder, random_group
 
 ROOT = Path(chatter.__file__).parent.parent
@@ -32,6 +34,15 @@ HOOKS = "from chatter.integrations.gunicorn import on_starting, post_worker_init
 PATCH = "from gevent import monkey\n\nmonkey.patch_all()\n"
 SITE = "from tests.integrations.site import create_app\n\napp = create_app()\n"
 WEBSOCKET_WORKER = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago, below those that outgoing connections get."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.randint(12000, 19999)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Site:

@@ -32,6 +32,7 @@ class Recorder:
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "_enlisted", [])
     monkeypatch.setattr(serving, "_serving_pid", 0)
+    monkeypatch.setattr(serving, "_closers", [])
 
 
 def test_nothing_starts_before_the_process_serves() -> None:
@@ -96,3 +97,19 @@ def test_a_forked_child_does_not_serve_until_it_says_so() -> None:
         sys.stdout.flush()
         os._exit(0 if right else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_is_held_open_ends_first_and_once() -> None:
+    told: list[str] = []
+    node = Recorder("node", told)
+    serving.enlist(node)
+    serving.begin()
+    serving.before_end(lambda: told.append("closed"))
+    taken_back = serving.before_end(lambda: told.append("never"))
+    taken_back()
+    taken_back()
+    serving.wind_down()
+    assert told == ["node starts", "closed"]
+    serving.before_end(lambda: told.append("late"))
+    serving.end()
+    assert told[2:] == ["late", "node stops"]

@@ -1,0 +1,63 @@
+"""What docs/flask.md says to write, written and run by the commands that it gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+
+import pytest
+
+from tests.integrations.servers import ROOT, Server, Site
+
+DOC = (ROOT / "docs" / "flask.md").read_text()
+
+
+def block(name: str) -> str:
+    """The code below `name`:."""
+    found = re.search(rf"^`{re.escape(name)}`:\n\n```python\n(.*?)^```", DOC, re.M | re.S)
+    assert found is not None, name
+    return found[1]
+
+
+def serve(site: Site, command: str) -> Server:
+    """By a command of the document, at a port of this test."""
+    assert f"$ {command} " in DOC
+    site.write("app.py", block("app.py"))
+    site.write("gunicorn.conf.py", block("gunicorn.conf.py"))
+    at = {
+        "gunicorn": ["-b", f"127.0.0.1:{site.port}", "--no-control-socket"],
+        "flask": ["--port", str(site.port)],
+    }
+    program, *arguments = command.split()
+    return site.start(program, *arguments, *at[program])
+
+
+@pytest.mark.parametrize(
+    ("command", "count"), [("gunicorn app:app", 4), ("flask --app app run --debug", 1)]
+)
+def test_the_document_does_what_it_says(site: Site, command: str, count: int) -> None:
+    outside = site.outside()
+    server = serve(site, command)
+    server.until(lambda: len(outside.chatter.peers()) == count, "the nodes")
+
+    def shown() -> bool:
+        try:
+            return "<title>" in server.ask("/admin/chatter/")
+        except OSError:
+            return False
+
+    server.until(shown, "the dashboard")
+    assert json.loads(server.ask("/price/tea/250", method="PUT")) == {"tea": 250}
+    server.until(lambda: outside.bodies == [{"item": "tea", "cents": 250}], "the broadcast")
+    outside.chatter.broadcast("price", {"item": "milk", "cents": 90})
+    server.until(
+        lambda: all(json.loads(server.ask("/")).get("milk") == 90 for _ in range(10)), "the price"
+    )
+    if command.startswith("gunicorn"):
+        server.signal(signal.SIGTERM)
+        assert server.ended() == 0
+    else:
+        server.ctrl_c()
+        assert server.ended() == 0
+    server.until(lambda: [s for _, s in outside.events].count("left") == count, "farewells")
