@@ -1,19 +1,37 @@
-"""The table of examples has each of them, with the command that its own README gives."""
+"""The table of examples has each of them, with a command that is there, and a test."""
 
 from __future__ import annotations
 
-from tests.examples.running import EXAMPLES, ROWS
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.examples.running import EXAMPLES, ROOT, ROWS
+
+FOLDERS = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir() and any(path.iterdir()))
 
 
-def test_each_example_is_in_the_table_with_its_command() -> None:
-    folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir() and any(path.iterdir())}
-    assert folders <= ROWS.keys()
-    for name in folders:
-        assert f"$ {ROWS[name]}\n" in (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+def test_the_table_was_read() -> None:
+    assert len(ROWS) == 6
+    assert set(FOLDERS) <= ROWS.keys()
 
 
-def test_each_example_is_tested() -> None:
-    tests = {path.stem for path in (EXAMPLES.parent / "tests" / "examples").glob("test_*.py")}
-    for path in EXAMPLES.iterdir():
-        if path.is_dir() and any(path.iterdir()):
-            assert f"test_{path.name}" in tests
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_example_has_its_command_and_says_what_it_does(name: str) -> None:
+    files = [Path(word) for word in shlex.split(ROWS[name]) if word.startswith("examples/")]
+    assert [file.parts[1] for file in files] == [name]
+    assert (ROOT / files[0]).is_file()
+    if shlex.split(ROWS[name])[0] == str(files[0]):
+        assert os.access(ROOT / files[0], os.X_OK)
+    readme = EXAMPLES / name / "README.md"
+    if readme.exists():
+        assert f"$ {ROWS[name]}\n" in readme.read_text(encoding="utf-8")
+    else:
+        assert "\n# " in (ROOT / files[0]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_an_example_is_tested(name: str) -> None:
+    assert list((ROOT / "tests").rglob(f"test_{name}.py"))
