@@ -24,6 +24,7 @@ from chatter.dashboard.application import WEBSOCKET_PATH, Application
 from chatter.dashboard.channel import Channel, upgrade_headers
 from chatter.dashboard.feed import Feed
 from chatter.dashboard.pages import load_pages
+from chatter.dashboard.scrape import Scraper
 from chatter.dashboard.sender import Sender
 from chatter.integrations import serving
 from chatter.integrations.flask import EXTENSION, NOT_RUNNING, AppNode
@@ -137,7 +138,7 @@ def _open(node: AppNode) -> Application:
     feed = Feed(node, may_send=may_send, logger=logger)
     sender = Sender(node, logger) if may_send else None
     access = Access(None, node.config.dashboard_hosts, any_host=True)
-    application = Application(feed, access, load_pages(), sender, logger)
+    application = Application(feed, access, load_pages(), sender, logger, Scraper(node).page)
     feed.start()
 
     def end() -> None:

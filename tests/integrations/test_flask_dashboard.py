@@ -64,6 +64,16 @@ def test_the_page_and_its_files_are_there_under_the_prefix(shop: Flask) -> None:
     assert client.head(f"{PREFIX}/").data == b""
 
 
+def test_metrics_are_there_behind_the_same_authorisation(shop: Flask) -> None:
+    page = shop.test_client().get(f"{PREFIX}/metrics")
+    assert page.status_code == 200
+    address = shop.extensions["chatter"].local_netid
+    assert f'chatter_broadcasts_total{{node="{address}"}} 0.0' in page.get_data(as_text=True)
+    refused, extension = application(authorize=lambda: False)
+    with extension.start(refused):
+        assert refused.test_client().get(f"{PREFIX}/metrics").status_code == 403
+
+
 def test_a_snapshot_is_that_of_the_applications_node(shop: Flask) -> None:
     node = shop.extensions["chatter"]
     answer = shop.test_client().get(f"{PREFIX}/api/snapshot").get_json()

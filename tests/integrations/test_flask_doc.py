@@ -61,3 +61,27 @@ def test_the_document_does_what_it_says(site: Site, command: str, count: int) ->
         server.ctrl_c()
         assert server.ended() == 0
     server.until(lambda: [s for _, s in outside.events].count("left") == count, "farewells")
+
+
+def test_the_example_of_the_readme(site: Site) -> None:
+    readme = (ROOT / "README.md").read_text()
+    for name in ("app.py", "gunicorn.conf.py"):
+        found = re.search(rf"^```python\n(# {re.escape(name)}\n.*?)^```", readme, re.M | re.S)
+        assert found is not None, name
+        site.write(name, found[1])
+    group, port = site.group.split(":")
+    site.environment |= {
+        "CHATTER_ADDRESS": "127.0.0.1",
+        "CHATTER_MULTICAST_ADDRESS": group,
+        "CHATTER_MULTICAST_PORT": port,
+    }
+    assert "$ gunicorn app:app " in readme
+    outside = site.outside()
+    server = site.start(
+        "gunicorn", "app:app", "-b", f"127.0.0.1:{site.port}", "--no-control-socket"
+    )
+    server.until(lambda: len(outside.chatter.peers()) == 4, "the nodes")
+    assert json.loads(server.ask("/price/tea/250", method="PUT")) == {"tea": 250}
+    server.until(lambda: outside.bodies == [{"item": "tea", "cents": 250}], "the broadcast")
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
