@@ -221,6 +221,10 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         if self.write_only and not receipt.recipients:
             self._warn_of_nobody(here)
 
+    def _handle_disconnect(self, message: dict[str, Any]) -> None:
+        if self.server is not None:  # else only others can have the client
+            super()._handle_disconnect(message)
+
     def _listen(self) -> Iterator[dict[str, Any]]:
         inbox = self._here().inbox
         while True:

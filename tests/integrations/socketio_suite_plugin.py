@@ -1,7 +1,7 @@
-"""A plugin of pytest: python-socketio's tests of ``PubSubManager``, applied to ``ChatterManager``.
+"""A plugin of pytest: python-socketio's tests of `PubSubManager`, applied to `ChatterManager`.
 
-For a process of its own, which test_socketio_suite starts: it patches, and puts a ``ChatterManager``
-where the tests ask the module for a ``PubSubManager``.
+For a process of its own, which test_socketio_suite starts: it patches, and puts a `ChatterManager`
+where the tests ask the module for a `PubSubManager`.
 """
 
 # ruff: noqa: E402  (the patch comes before whatever might keep an unpatched socket)

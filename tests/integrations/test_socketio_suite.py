@@ -1,8 +1,8 @@
 """python-socketio's own tests of its ``PubSubManager``, applied to ``ChatterManager``.
 
-They are in its source distribution, which is fetched in the version that is installed; nothing of it
-is kept here. They replace ``_publish`` and ``_listen``, so they prove that ChatterManager is still a
-PubSubManager; what goes from server to server is test_socketio_servers' matter.
+They are in its source distribution, which is fetched in the version that is installed; nothing of
+it is kept here. They replace ``_publish`` and ``_listen``, so they prove that ChatterManager is
+still a PubSubManager; what goes from server to server is test_socketio_servers' matter.
 """
 
 from __future__ import annotations
