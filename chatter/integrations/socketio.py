@@ -24,19 +24,28 @@ from typing import Any
 import socketio
 from gevent import GreenletExit, sleep
 from gevent.lock import RLock
-from gevent.queue import Queue
+from gevent.queue import Empty, Full, Queue
+from socketio.manager import eio_packet as transport
+from socketio.packet import Packet
 
 from chatter import (
     Chatter,
     Closed,
     ConfigError,
+    FrameError,
     HandlerError,
     Message,
     MissingKey,
     generate_key,
 )
 from chatter.integrations import serving
-from chatter.integrations.socketio_messages import dumps_compact, pack, unpack, unpack_head
+from chatter.integrations.socketio_messages import (
+    as_packets,
+    dumps_compact,
+    pack,
+    unpack,
+    unpack_head,
+)
 
 # For how long a starting server waits for others. Workers of a host have met within 0.25 s, even
 # when all start at once on a busy one; alone, a worker is ready that much later, once.
@@ -56,6 +65,28 @@ _LOOK_EVERY_S = 0.02
 HANDED_OVER = 16
 
 
+class _Listening:
+    """What waits for python-socketio's greenlet, from one start to the next stop."""
+
+    def __init__(self) -> None:
+        self.inbox: Queue[bytes | dict[str, Any] | None] = Queue(HANDED_OVER)
+        self.idle = False
+        """Whether it waits for a message, having handled the last one."""
+        self.ended = False
+
+    def end(self) -> None:
+        """Handle nothing more. Does not wait for what is being handled."""
+        self.ended = True
+        with contextlib.suppress(Full):  # then it need not be woken
+            self.inbox.put_nowait(None)
+
+    def clear(self) -> None:
+        """Let go of who waits for room."""
+        with contextlib.suppress(Empty):
+            while True:
+                self.inbox.get_nowait()
+
+
 class _Process:
     """What belongs to one process, and is made anew in each that is forked."""
 
@@ -64,11 +95,10 @@ class _Process:
         # Workers with the host_id of the process they were forked from would take each other's
         # messages for their own.
         self.host_id = host_id or uuid.uuid4().hex
-        self.inbox: Queue[bytes | None] = Queue(HANDED_OVER)
         self.started = False
         self.stopped = False
         self.initialized = False
-        self.listening = False
+        self.listening: _Listening | None = None
         self.warned = False
 
 
@@ -96,7 +126,7 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         ConfigError: a setting that cannot work, or both a node and settings for one.
 
     What emits raises ``HandlerError`` for what is neither bytes nor JSON, ``MessageTooLarge``,
-    ``QueueFull`` and ``Closed``. Clients of this very process may have got it even so.
+    ``QueueFull`` and ``Closed``: then nobody was told, our own clients neither.
     """
 
     name = "chatter"
@@ -141,6 +171,8 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         self._meet_timeout_s = float(meet_timeout)
         self._tag = f"socketio/{channel}"
         self._starting = RLock()
+        self._ahead: set[int] = set()
+        """The ids of messages that were broadcast before PubSubManager asks for it."""
         try:
             # Of one who only writes too: else each message of the servers would count as unknown.
             self.chatter.on(self._tag, codec="bytes", compress=compress, ordered=not write_only)(
@@ -176,9 +208,9 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         """
         here = self._here()
         here.stopped, here.started, here.initialized = True, False, False
-        if here.listening:
-            here.listening = False
-            here.inbox.put(None)
+        listening, here.listening = here.listening, None
+        if listening is not None:
+            listening.end()
         if self._own is not None:
             self._own.stop()
 
@@ -205,6 +237,28 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
     # What PubSubManager asks for
 
     def _publish(self, data: dict[str, Any]) -> None:
+        if id(data) in self._ahead:
+            self._ahead.remove(id(data))
+        else:
+            self._broadcast(data)
+
+    def _handle_emit(self, message: dict[str, Any]) -> None:
+        if message.get("host_id") != self.host_id:
+            super()._handle_emit(message)
+            return
+        # Our own. PubSubManager has our clients told first, and publishes after that; the other way
+        # round nobody is told what cannot be sent, and the others need not wait until ours are
+        # served. It is encoded once for all of them.
+        body = self._broadcast(message)
+        self._ahead.add(id(message))
+        try:
+            if self._take(body) is not None:
+                super()._handle_emit(message)
+        except BaseException:
+            self._ahead.discard(id(message))
+            raise
+
+    def _broadcast(self, data: dict[str, Any]) -> bytes:
         here = self._here()
         if not here.started:
             if here.stopped:
@@ -220,27 +274,25 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         receipt = self.chatter.broadcast(self._tag, body)
         if self.write_only and not receipt.recipients:
             self._warn_of_nobody(here)
+        return body
 
     def _handle_disconnect(self, message: dict[str, Any]) -> None:
         if self.server is not None:  # else only others can have the client
             super()._handle_disconnect(message)
 
     def _listen(self) -> Iterator[dict[str, Any]]:
-        inbox = self._here().inbox
-        while True:
-            body = inbox.get()
-            if body is None:
-                raise GreenletExit
-            try:
-                head, start = unpack_head(body)
-                if self._concerns_us(head):
-                    yield unpack(head, body, start, self._loads())
-            except (TypeError, ValueError, RecursionError):
-                self._get_logger().warning(
-                    "a message on channel %r cannot be read: do all servers have the same version?",
-                    self.channel,
-                    exc_info=True,
-                )
+        listening = self._here().listening
+        while listening is not None:
+            listening.idle = True
+            item = listening.inbox.get()
+            listening.idle = False
+            if item is None or listening.ended:
+                listening.clear()
+                break
+            message = item if isinstance(item, dict) else self._take(item)
+            if message is not None:
+                yield message
+        raise GreenletExit
 
     def _thread(self) -> None:
         with contextlib.suppress(GreenletExit):  # by stop()
@@ -266,14 +318,56 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
     def _listen_from_now_on(self, here: _Process) -> None:
         if here.initialized or (self.server is None and not self.write_only):
             return
-        here.initialized, here.listening = True, not self.write_only
+        here.initialized = True
+        here.listening = None if self.write_only else _Listening()
         super().initialize()
 
     def _receive(self, body: bytes, message: Message) -> None:
-        # Without a server, or before it begins to serve, there is nobody to hand it to.
-        here = self._here()
-        if here.listening:
-            here.inbox.put(body)
+        listening = self._here().listening
+        if listening is None:
+            return  # without a server, or before it begins to serve, there is nobody to hand it to
+        item: bytes | dict[str, Any] | None = body
+        if listening.idle and listening.inbox.empty():
+            # Nothing that came before is under way, so what never waits need not change greenlets.
+            item = self._take(body)
+        if item is not None:
+            listening.inbox.put(item)
+
+    def _take(self, body: bytes) -> dict[str, Any] | None:
+        """Hand an event to our clients. What takes more is returned, for PubSubManager to handle;
+        what does not concern us is not even read."""
+        try:
+            head, start = unpack_head(body)
+            if not self._concerns_us(head):
+                return None
+            if head["method"] == "emit" and "callback" not in head and self._is_plain():
+                with contextlib.suppress(UnicodeDecodeError):
+                    self._send(head, as_packets(head, body, start))
+                    return None
+            return unpack(head, body, start, self._loads())
+        except FrameError:
+            self._get_logger().warning(
+                "a message on channel %r cannot be read: do all servers have the same version?",
+                self.channel,
+                exc_info=True,
+            )
+            return None
+
+    def _is_plain(self) -> bool:
+        """Whether our clients are sent packets as they stand in a message: other serializers make
+        their own."""
+        return self.server is not None and self.server.packet_class is Packet
+
+    def _send(self, head: dict[str, Any], packets: list[str | bytes]) -> None:
+        # As Manager.emit does, which would read and write the arguments anew.
+        ready = [transport.Packet(transport.MESSAGE, packet) for packet in packets]
+        skipped = head.get("skip_sid")
+        if not isinstance(skipped, list):
+            skipped = [skipped]
+        for sid, transport_sid in self.get_participants(head["namespace"], head.get("room")):
+            if sid not in skipped:
+                for packet in ready:
+                    self.server._send_eio_packet(transport_sid, packet)
 
     def _concerns_us(self, head: dict[str, Any]) -> bool:
         """Whether there is anything to do here; else the payload need not be read."""

@@ -20,6 +20,8 @@ from base64 import b64decode
 from collections.abc import Callable
 from typing import Any
 
+from chatter.errors import FrameError
+
 Loads = Callable[[bytes], Any]
 
 _NEWLINE = b"\n"
@@ -66,12 +68,12 @@ def unpack_head(body: bytes) -> tuple[dict[str, Any], int]:
     """The head of a message, and where its payload begins.
 
     Raises:
-        ValueError: it is no message.
+        FrameError: it is no message.
     """
     end = body.find(_NEWLINE)
-    head = json.loads(body[:end]) if end > 0 else None
+    head = _read(json.loads, body[:end]) if end > 0 else None
     if not isinstance(head, dict) or not isinstance(head.get("method"), str):
-        raise ValueError("no message of a Socket.IO server")
+        raise FrameError("no message of a Socket.IO server")
     return head, end + 1
 
 
@@ -85,19 +87,15 @@ def unpack(
         loads: reads the payload's JSON.
 
     Raises:
-        ValueError: the sizes do not fit, or the payload is no JSON list.
+        FrameError: the sizes do not fit, or the payload is no JSON list.
     """
     sizes = head.pop("attachments", [])
-    if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise ValueError("attachments: a list of sizes")
-    end = len(body) - sum(sizes)
-    if end < start:
-        raise ValueError("attachments are cut off")
+    end = _end_of_payload(sizes, body, start)
     if end == start:
         return head
-    payload = loads(body[start:end])
+    payload = _read(loads, body[start:end])
     if not isinstance(payload, list):
-        raise ValueError("a payload is a list of arguments")
+        raise FrameError("a payload is a list of arguments")
     if sizes:
         attachments = []
         for size in sizes:
@@ -106,6 +104,54 @@ def unpack(
         payload = _attach(payload, attachments)
     head["args" if head["method"] == "callback" else "data"] = payload
     return head
+
+
+def as_packets(head: dict[str, Any], body: bytes, start: int) -> list[str | bytes]:
+    """An emitted event as the packet of Socket.IO's protocol (version 5) that clients get, with the
+    attachments behind it: what `unpack` and an encoder would make of it, without reading it.
+
+    Raises:
+        UnicodeDecodeError: half of a surrogate pair is in it, which no client can be sent so.
+        FrameError: as `unpack` does, or it is no event.
+    """
+    sizes = head.get("attachments")
+    end = len(body)
+    attachments: list[str | bytes] = []
+    kind = "2"
+    if sizes:
+        end = place = _end_of_payload(sizes, body, start)
+        for size in sizes:
+            attachments.append(body[place : place + size])
+            place += size
+        kind = f"5{len(sizes)}-"
+    payload = body[start:end].decode()
+    if payload[:1] != "[" or payload[-1:] != "]":
+        raise FrameError("a payload is a list of arguments")
+    arguments = payload[1:-1]
+    # As python-socketio has it, None alone is no argument.
+    rest = f",{arguments}]" if arguments.strip() not in ("", "null") else "]"
+    try:
+        event, namespace = head["event"], head["namespace"]
+    except KeyError:
+        raise FrameError("no event") from None
+    where = "" if namespace == "/" else f"{namespace},"
+    return [f"{kind}{where}[{_encode(event)}{rest}", *attachments]
+
+
+def _read(loads: Loads, data: bytes) -> Any:
+    try:
+        return loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"no JSON: {error}") from None
+
+
+def _end_of_payload(sizes: Any, body: bytes, start: int) -> int:
+    if not isinstance(sizes, list) or not all(type(size) is int and size >= 0 for size in sizes):
+        raise FrameError("attachments: a list of sizes")
+    end = len(body) - sum(sizes)
+    if end < start:
+        raise FrameError("attachments are cut off")
+    return end
 
 
 def _detach(value: Any, attachments: list[bytes]) -> Any:
@@ -126,7 +172,7 @@ def _attach(value: Any, attachments: list[bytes]) -> Any:
         if value.get("_placeholder") and "num" in value:
             number = value["num"]
             if type(number) is not int or not 0 <= number < len(attachments):
-                raise ValueError(f"there is no attachment {number!r}")
+                raise FrameError(f"there is no attachment {number!r}")
             return attachments[number]
         return {name: _attach(one, attachments) for name, one in value.items()}
     return value

@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask, jsonify, request
 from flask_socketio import SocketIO
 
+from chatter.integrations.socketio import ChatterManager
 from scripts.socketio_lab.managers import make_manager
 
 NAMESPACES = ("/", "/other")
@@ -43,6 +44,21 @@ def ask() -> Any:
     return jsonify([os.getpid(), answer])
 
 
+@app.post("/flood")
+def flood() -> Any:
+    """Numbered emits from a view, each with the moment it was made. Which worker did it."""
+    options = request.get_json()
+    room, size = options["to"], options["size"]
+    padding = "x" * size
+    pause_s = options["pause_s"]
+    begin = time.monotonic()
+    for number in range(options["count"]):
+        # From a fixed start: what one emit takes must not make for a slower pace.
+        server.sleep(max(0.0, begin + number * pause_s - time.monotonic()))
+        server.emit("flood", (number, time.monotonic_ns(), padding), to=room)
+    return jsonify(os.getpid())
+
+
 def _whoami() -> list[Any]:
     return [os.getpid(), _sid()]
 
@@ -67,11 +83,10 @@ def _do(what: str, arguments: dict[str, Any]) -> None:
     getattr(server.server, what)(namespace=_namespace(), **arguments)
 
 
-def _flood(count: int, pause_s: float, options: dict[str, Any]) -> None:
-    """Numbered emits, each with the moment it was made, by the machine's monotonic clock."""
-    for number in range(count):
-        server.emit("flood", (os.getpid(), number, time.monotonic_ns()), **options)
-        server.sleep(pause_s)
+def _stats() -> Any:
+    """The counters of the worker's node; nothing where it has none."""
+    manager = server.server.manager
+    return manager.chatter.stats() if isinstance(manager, ChatterManager) else {}
 
 
 def _sid() -> str:
@@ -83,5 +98,5 @@ def _namespace() -> str:
 
 
 for namespace in NAMESPACES:
-    for function in (_whoami, _emit, _ask, _do, _flood):
+    for function in (_whoami, _emit, _ask, _do, _stats):
         server.on_event(function.__name__.removeprefix("_"), function, namespace=namespace)

@@ -6,16 +6,17 @@ The process has to be patched.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import gevent
 import socketio
-from gevent.event import Event
 from gevent.pool import Pool
 
-from scripts.socketio_lab.workers import LabError, Workers, wait_for
+from scripts.lab.errors import LabError
+from scripts.socketio_lab.workers import Workers, wait_for
 
 # Connecting takes a worker some milliseconds; so many at once keep four of them busy.
 _AT_ONCE = 8
@@ -28,7 +29,8 @@ class Client:
         self.events: list[list[Any]] = []
         """What came: namespace, event, and its arguments."""
         self.fences: set[int] = set()
-        self.fenced = Event()
+        self.floods: list[tuple[int, int]] = []
+        """Of each event of a flood its number, and after how many nanoseconds it came."""
         self.ended: set[str] = set()
         """The namespaces it was disconnected from."""
         self.answer: Any = None
@@ -60,9 +62,11 @@ class Client:
             self._client.disconnect()
 
     def _take(self, event: str, namespace: str, *arguments: Any) -> Any:
+        if event == "flood":
+            self.floods.append((arguments[0], time.monotonic_ns() - arguments[1]))
+            return None
         if event == "fence":
             self.fences.add(arguments[0])
-            self.fenced.set()
             return None
         self.events.append([namespace, event, *arguments])
         if event == "question":

@@ -10,9 +10,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from scripts.lab.errors import LabError
 from scripts.socketio_lab.clients import Client, Fences, close_all, connect
 from scripts.socketio_lab.managers import make_manager
-from scripts.socketio_lab.workers import LabError, Workers, wait_for
+from scripts.socketio_lab.workers import Workers, wait_for
 
 Told = dict[str, list[list[Any]]]
 """By the client's name: namespace, event and arguments, in the order in which they came."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chatter import generate_key
+from scripts.lab.errors import LabError
 from scripts.lab.signals import signals_held
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -32,10 +33,6 @@ _LOOK_EVERY_S = 0.02
 # Where gevent-websocket can be imported python-engineio takes it, which plain `-k gevent` does not
 # serve; so there it has to look as if it were not installed.
 _MASK = "import sys\nsys.modules['geventwebsocket'] = None\n"
-
-
-class LabError(Exception):
-    """The lab cannot go on; says why."""
 
 
 def wait_for(condition: Callable[[], object], what: str, within_s: float = 30.0) -> None:
