@@ -243,7 +243,7 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
             self._broadcast(data)
 
     def _handle_emit(self, message: dict[str, Any]) -> None:
-        if message.get("host_id") != self.host_id:
+        if message.get("host_id") != self.host_id or message.get("method") != "emit":
             super()._handle_emit(message)
             return
         # Our own. PubSubManager has our clients told first, and publishes after that; the other way
@@ -252,7 +252,7 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         body = self._broadcast(message)
         self._ahead.add(id(message))
         try:
-            if self._take(body) is not None:
+            if message.get("callback") is not None or self._take(body) is not None:
                 super()._handle_emit(message)
         except BaseException:
             self._ahead.discard(id(message))
