@@ -30,9 +30,9 @@ from scripts.socketio_lab.workers import Workers, cpu_s_of, running_workers, wai
 MANAGERS = ("redis", "chatter")
 
 CASES = (
-    Case(on_each=1, emits=1500, rate=200, size=64),
-    Case(on_each=1, emits=1500, rate=200, size=4096),
-    Case(on_each=10, emits=300, rate=40, size=64),
+    Case(on_each=1, emits=600, rate=100, size=64),
+    Case(on_each=1, emits=600, rate=100, size=4096),
+    Case(on_each=10, emits=150, rate=20, size=64),
 )
 
 # Connections, imports and caches of both; not counted.
