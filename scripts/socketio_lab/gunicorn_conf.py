@@ -1,0 +1,30 @@
+"""Settings of gunicorn: LAB_PORT, LAB_WORKERS, LAB_CLASS, and LAB_PRELOAD if not empty."""
+
+# ruff: noqa: E402  (with --preload the application is loaded before gunicorn patches)
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+from typing import Any
+
+from chatter.integrations import serving
+
+bind = f"127.0.0.1:{os.environ['LAB_PORT']}"
+workers = int(os.environ["LAB_WORKERS"])
+worker_class = os.environ["LAB_CLASS"]
+preload_app = bool(os.environ.get("LAB_PRELOAD"))
+graceful_timeout = 2
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def post_worker_init(worker: Any) -> None:
+    serving.begin()
+    # Said where the tests wait for it: this worker is ready.
+    print(f"ready {os.getpid()}", flush=True)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    serving.end()
