@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from scripts.fanout.errors import BenchError
-from scripts.fanout.report import insert, read
 from scripts.fanout.servers import find_program, running_server
 from scripts.lab.errors import Interrupted, LabError
 from scripts.lab.signals import raise_on_signals
+from scripts.measuring.errors import MeasureError
+from scripts.measuring.page import insert
+from scripts.measuring.rows import read
 from scripts.socketio_lab.clients import Client, spread
-from scripts.socketio_lab.figures import BEGIN, END, Case, Row, Run, row_of, to_json, to_markdown
+from scripts.socketio_lab.figures import MARKER, Case, Row, Run, row_of, to_json, to_markdown
 from scripts.socketio_lab.workers import Workers, cpu_s_of, running_workers, wait_for
 
 MANAGERS = ("redis", "chatter")
@@ -50,18 +51,18 @@ def main() -> int:
     raise_on_signals()
     try:
         if arguments.runs < 1:
-            raise BenchError("--runs: at least 1")
+            raise MeasureError("--runs: at least 1")
         page = read(arguments.page) if arguments.page else ""
         if page:
-            insert(page, "", BEGIN, END)  # rather now than after minutes
+            insert(page, "", MARKER)  # rather now than after minutes
         rows = measure(arguments.runs)
         print(to_markdown(rows), end="")
         if arguments.json:
             arguments.json.write_text(to_json(rows), encoding="utf-8")
         if page:
             table = f"{to_markdown(rows)}\n{_conditions(arguments.runs)}\n"
-            arguments.page.write_text(insert(page, table, BEGIN, END), encoding="utf-8")
-    except (BenchError, LabError) as error:
+            arguments.page.write_text(insert(page, table, MARKER), encoding="utf-8")
+    except (MeasureError, LabError) as error:
         print(f"bench_socketio: {error}", file=sys.stderr)
         return 1
     except Interrupted as interrupted:

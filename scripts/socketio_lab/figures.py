@@ -7,8 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-BEGIN = "<!-- bench_socketio -->"
-END = "<!-- /bench_socketio -->"
+MARKER = "bench_socketio"
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.fanout.report import insert
+from scripts.measuring.page import insert
 from scripts.socketio_lab.figures import (
-    BEGIN,
-    END,
+    MARKER,
     Case,
     Run,
     percentile,
@@ -56,4 +55,4 @@ def test_a_row_has_medians_of_the_runs_and_the_broker_counts() -> None:
 
 
 def test_the_page_takes_the_table() -> None:
-    assert "| a table |" in insert(PAGE.read_text(encoding="utf-8"), "| a table |\n", BEGIN, END)
+    assert "| a table |" in insert(PAGE.read_text(encoding="utf-8"), "| a table |\n", MARKER)
