@@ -14,6 +14,7 @@ monkey.patch_all()
 import functools
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Generator
 
@@ -55,6 +56,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell has what it starts in the background ignore SIGINT, and so do all that this starts:
+    # tests that press Ctrl-C would wait for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for marker, why_not in (
         ("namespaces", why_no_namespaces),
         ("browser", why_no_browser),

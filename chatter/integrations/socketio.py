@@ -18,11 +18,11 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import socketio
-from gevent import GreenletExit, sleep
+from gevent import GreenletExit, sleep, spawn
 from gevent.lock import RLock
 from gevent.queue import Empty, Full, Queue
 from socketio.manager import eio_packet as transport
@@ -99,6 +99,8 @@ class _Process:
         self.stopped = False
         self.initialized = False
         self.listening: _Listening | None = None
+        self.forget: Callable[[], None] = lambda: None
+        """Takes back what the end of serving shall call."""
         self.warned = False
 
 
@@ -208,6 +210,7 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
         """
         here = self._here()
         here.stopped, here.started, here.initialized = True, False, False
+        here.forget()
         listening, here.listening = here.listening, None
         if listening is not None:
             listening.end()
@@ -320,7 +323,15 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
             return
         here.initialized = True
         here.listening = None if self.write_only else _Listening()
+        if self.server is not None:
+            here.forget = serving.before_end(self._say_goodbye)
         super().initialize()
+
+    def _say_goodbye(self) -> None:
+        """Have our clients go elsewhere, as this process takes no further requests. It would wait
+        for them until it is killed, and the others would hold it for failed."""
+        for client in list(self.server.eio.sockets.values()):
+            spawn(client.close, wait=False, reason=self.server.eio.reason.SERVER_DISCONNECT)
 
     def _receive(self, body: bytes, message: Message) -> None:
         listening = self._here().listening
@@ -341,7 +352,7 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
             if not self._concerns_us(head):
                 return None
             if head["method"] == "emit" and "callback" not in head and self._is_plain():
-                with contextlib.suppress(UnicodeDecodeError):
+                with contextlib.suppress(UnicodeError):
                     self._send(head, as_packets(head, body, start))
                     return None
             return unpack(head, body, start, self._loads())

@@ -111,7 +111,7 @@ def as_packets(head: dict[str, Any], body: bytes, start: int) -> list[str | byte
     attachments behind it: what `unpack` and an encoder would make of it, without reading it.
 
     Raises:
-        UnicodeDecodeError: half of a surrogate pair is in it, which no client can be sent so.
+        UnicodeError: half of a surrogate pair is in it, which no client can be sent so.
         FrameError: as `unpack` does, or it is no event.
     """
     sizes = head.get("attachments")
@@ -135,7 +135,11 @@ def as_packets(head: dict[str, Any], body: bytes, start: int) -> list[str | byte
     except KeyError:
         raise FrameError("no event") from None
     where = "" if namespace == "/" else f"{namespace},"
-    return [f"{kind}{where}[{_encode(event)}{rest}", *attachments]
+    begin = f"{kind}{where}[{_encode(event)}"
+    # Clients may choose the names of events. One that cannot be encoded would be noticed no sooner
+    # than by the WebSockets of all who are sent it, which end by it.
+    begin.encode()
+    return [f"{begin}{rest}", *attachments]
 
 
 def _read(loads: Loads, data: bytes) -> Any:

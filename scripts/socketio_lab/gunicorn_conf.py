@@ -10,7 +10,7 @@ monkey.patch_all()
 import os
 from typing import Any
 
-from chatter.integrations import serving
+from chatter.integrations import gunicorn as nodes
 
 bind = f"127.0.0.1:{os.environ['LAB_PORT']}"
 workers = int(os.environ["LAB_WORKERS"])
@@ -20,11 +20,10 @@ graceful_timeout = 2
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
+worker_exit = nodes.worker_exit
+
+
 def post_worker_init(worker: Any) -> None:
-    serving.begin()
+    nodes.post_worker_init(worker)
     # Said where the tests wait for it: this worker is ready.
     print(f"ready {os.getpid()}", flush=True)
-
-
-def worker_exit(server: Any, worker: Any) -> None:
-    serving.end()

@@ -41,6 +41,7 @@ class Server:
         self.may_disconnect.set()
         self._last = 0
         self.eio = self
+        self.sockets: dict[str, Any] = {}
 
     def generate_id(self) -> str:
         """For a new client."""

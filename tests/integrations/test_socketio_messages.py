@@ -111,8 +111,11 @@ def test_half_of_a_surrogate_pair_stays_what_it_is_and_makes_no_packet() -> None
     message = emit(["\ud83d", "\n"])
     assert through(message)["data"] == ["\ud83d", "\n"]
     body = pack(message)
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(UnicodeError):
         as_packets(*_head_first(body))
+    # Clients may choose the name of an event that an application hands on.
+    with pytest.raises(UnicodeError):
+        as_packets(*_head_first(pack({**emit(["a"]), "event": "\ud800"})))
 
 
 @pytest.mark.parametrize("data", [["not", {1, 2}], [object()]])

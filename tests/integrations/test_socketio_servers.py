@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("flask_socketio", reason="needs Flask-SocketIO")
 pytest.importorskip("gunicorn", reason="needs the extra gunicorn")
 
+from chatter import Chatter
 from scripts.fanout.servers import running_server
 from scripts.socketio_lab.clients import Client, Fences, connect, spread
 from scripts.socketio_lab.scenarios import SCENARIOS, perform
@@ -243,3 +244,26 @@ def test_acknowledgements_with_bytes_come_back(tmp_path: Path) -> None:
             wait_for(lambda: any(one[1] == "answered" for one in asker.events), "the answer")
             assert ["/", "answered", client.answer, "?"] in asker.events
             asker.events.clear()
+
+
+@pytest.mark.parametrize("worker_class", [PLAIN, WEBSOCKET])
+def test_workers_that_are_stopped_send_their_clients_away_and_leave(
+    tmp_path: Path, worker_class: str
+) -> None:
+    """Without the farewell gunicorn would wait for the clients, and then kill."""
+    with running_workers(tmp_path, count=2, worker_class=worker_class) as workers:
+        outside = Chatter(
+            address="127.0.0.1:0",
+            interface="127.0.0.1",
+            multicast=[workers.settings["LAB_GROUP"]],
+            key=workers.settings["LAB_KEY"],
+        )
+        told: list[str] = []
+        outside.on_peer(lambda event: told.append(event.state))
+        with outside:
+            wait_for(lambda: len(outside.peers()) == 2, "both workers", 60)
+            clients = connect(workers, 4)
+            workers.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: told[2:] == ["left", "left"], f"two that leave: {told}", 60)
+            assert workers.process.wait(timeout=60) == 0
+            wait_for(lambda: all("/" in client.ended for client in clients), "the goodbyes", 60)
