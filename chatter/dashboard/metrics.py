@@ -105,6 +105,12 @@ METRICS: tuple[Metric, ...] = (
         gossip_sent="tcp",
         gossip_multicast="multicast",
     ),
+    _counter(
+        "transforms_left_out",
+        "transforms_left_out",
+        "Broadcasts that were passed on as they came, as too many waited for a handler that"
+        " transforms.",
+    ),
     _counters(
         "gossip_unsent",
         "reason",
