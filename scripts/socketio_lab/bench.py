@@ -31,9 +31,11 @@ from scripts.socketio_lab.workers import Workers, cpu_s_of, running_workers, wai
 MANAGERS = ("redis", "chatter")
 
 CASES = (
-    Case(on_each=1, emits=600, rate=100, size=64),
+    Case(on_each=1, emits=1200, rate=200, size=64),
     Case(on_each=1, emits=600, rate=100, size=4096),
-    Case(on_each=10, emits=150, rate=20, size=64),
+    Case(on_each=5, emits=500, rate=100, size=64),
+    # So few that the beacons and the notices after each last broadcast are a part of it.
+    Case(on_each=1, emits=120, rate=20, size=64),
 )
 
 # Connections, imports and caches of both; not counted.

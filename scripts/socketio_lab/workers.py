@@ -101,9 +101,12 @@ class Workers:
 
 
 def cpu_s_of(pid: int) -> float:
-    """User and system time that a process has taken, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """User and system time that the living threads of a process have taken, in seconds.
+
+    By the scheduler's count in nanoseconds: the one in ticks is a sample, off by a tenth here.
+    """
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 @contextlib.contextmanager
