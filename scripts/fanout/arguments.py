@@ -45,7 +45,7 @@ def parse(command_line: list[str] | None) -> Options:
     ours = ["chatter" if name == "default" else f"chatter:{name}" for name in given.chatter]
     return Options(
         plan=Plan((*ours, *given.against), given.modes, given.nodes, given.sizes, given.runs),
-        work=Work(given.rate, given.seconds, given.codec),
+        work=Work(given.rate, given.seconds, given.codec, given.warm_up),
         segments=given.segments,
         reports=reports.asked_for(parser, given),
     )
@@ -75,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--rate", between(0.1, _MAX_RATE), 50.0, "messages a second for latency (default: 50)")
     add("--seconds", between(0.1, _MAX_SECONDS), 2.0, "length of a run (default: 2)")
+    add(
+        "--warm-up",
+        between(0.1, _MAX_SECONDS),
+        0.5,
+        "seconds before times are measured: a tree knows how far 8 nodes are away after 3 s, 32"
+        " after 15 s (default: 0.5)",
+    )
     add("--runs", number(1, _MAX_RUNS), 3, "runs, of which medians are taken (default: 3)")
     add(
         "--chatter",

@@ -16,7 +16,6 @@ from scripts.measuring.child import Child
 from scripts.measuring.usage import cpu_ns
 
 _STARTED_WITHIN_S = 120.0
-_WARM_UP_S = 0.5  # of a measurement of times
 
 # A flood is as long as it has to be for its duration: shorter ones before it show how fast it goes,
 # and fill caches and windows.
@@ -37,11 +36,13 @@ class Work:
         rate: messages a second where times are measured.
         seconds: how long a measured round is to take.
         codec: of chatter's messages, "bytes" or "json".
+        warm_up_s: how long messages are sent before times are measured.
     """
 
     rate: float
     seconds: float
     codec: str
+    warm_up_s: float = 0.5
 
 
 def measure(case: Case, work: Work, places: Places) -> Round:
@@ -53,7 +54,7 @@ def measure(case: Case, work: Work, places: Places) -> Round:
     with contextlib.ExitStack() as stack:
         cast = _assemble(case, work, places, stack)
         if case.mode == "latency":
-            cast.play(round(max(2, work.rate * _WARM_UP_S)), work.seconds, work.rate)
+            cast.play(round(max(2, work.rate * work.warm_up_s)), work.warm_up_s, work.rate)
             return cast.play(max(1, round(work.rate * work.seconds)), work.seconds, work.rate)
         count = _TRY_COUNT
         while (tried := cast.play(count, work.seconds)).seconds < _TRY_S and count < _TRY_MAX:

@@ -47,6 +47,11 @@ def test_lists_are_taken_apart_and_nothing_is_measured_twice() -> None:
     assert options.plan.nodes == (8, 32)
 
 
+def test_how_long_is_measured_and_what_goes_before() -> None:
+    work = parse(["--rate", "20", "--seconds", "3", "--warm-up", "15"]).work
+    assert (work.rate, work.seconds, work.warm_up_s) == (20, 3, 15)
+
+
 def test_a_file_that_is_not_there_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
