@@ -24,7 +24,7 @@ from typing import Any
 import socketio
 from gevent import GreenletExit, sleep, spawn
 from gevent.lock import RLock
-from gevent.queue import Empty, Full, Queue
+from gevent.queue import Full, Queue
 from socketio.manager import eio_packet as transport
 from socketio.packet import Packet
 
@@ -79,12 +79,6 @@ class _Listening:
         self.ended = True
         with contextlib.suppress(Full):  # then it need not be woken
             self.inbox.put_nowait(None)
-
-    def clear(self) -> None:
-        """Let go of who waits for room."""
-        with contextlib.suppress(Empty):
-            while True:
-                self.inbox.get_nowait()
 
 
 class _Process:
@@ -290,8 +284,7 @@ class ChatterManager(socketio.PubSubManager):  # type: ignore[misc]
             item = listening.inbox.get()
             listening.idle = False
             if item is None or listening.ended:
-                listening.clear()
-                break
+                break  # chatter's greenlet, if it waited for room, has that of this item
             message = item if isinstance(item, dict) else self._take(item)
             if message is not None:
                 yield message

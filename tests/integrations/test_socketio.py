@@ -276,6 +276,13 @@ def test_events_wait_for_what_came_before_them(cluster: Cluster) -> None:
     assert numbers == list(range(100))
 
 
+def test_the_order_of_each_server_is_asked_for(cluster: Cluster) -> None:
+    """On loopback datagrams hardly ever overtake each other, so no emit would show it."""
+    handler = cluster.manager(Server()).chatter.handlers.get("socketio/socketio")
+    assert handler is not None
+    assert handler.ordered
+
+
 def test_the_end_waits_for_no_handler_of_the_application(cluster: Cluster) -> None:
     with Chatter(**cluster.settings) as node:
         receiving = cluster.manager(server := Server(), chatter=node, meet_timeout=0)
