@@ -54,6 +54,8 @@ def is_serving() -> bool:
 def begin() -> None:
     """This process serves from now on: start all that is enlisted. Idle if it does already.
 
+    Also what is enlisted while one of them starts, which may wait, as for peers.
+
     If one cannot start, those before it are stopped, the error is raised, and this process does not
     serve.
     """
@@ -61,14 +63,14 @@ def begin() -> None:
     if is_serving():
         return
     started: list[Startable] = []
-    for startable in _living():
+    while rest := [known for known in _living() if known not in started]:
         try:
-            startable.start()
+            rest[0].start()
         except BaseException:
             for earlier in reversed(started):
                 earlier.stop()
             raise
-        started.append(startable)
+        started.append(rest[0])
     _serving_pid = os.getpid()
 
 

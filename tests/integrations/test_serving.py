@@ -60,6 +60,24 @@ def test_what_is_enlisted_later_starts_at_once() -> None:
     assert told == ["late starts", "late stops"]
 
 
+def test_what_is_enlisted_while_another_starts_starts_too() -> None:
+    """As by a thread of the application, while the first waits for its peers."""
+    told: list[str] = []
+    late = Recorder("late", told)
+
+    class Slow(Recorder):
+        def start(self) -> None:
+            super().start()
+            serving.enlist(late)
+
+    slow = Slow("slow", told)
+    serving.enlist(slow)
+    serving.begin()
+    assert told == ["slow starts", "late starts"]
+    serving.end()
+    assert told[2:] == ["late stops", "slow stops"]
+
+
 def test_one_that_cannot_start_keeps_the_process_from_serving() -> None:
     told: list[str] = []
     first, second = Recorder("first", told), Recorder("second", told, fails=True)
