@@ -107,5 +107,15 @@ def end() -> None:
         startable.stop()
 
 
+def stop_limit_s() -> float:
+    """How many seconds `end` takes at most: each node may wait for its ``stop_timeout_s``.
+
+    The node of what is enlisted is itself, or its ``chatter``; one that two have stops once.
+    """
+    nodes = {id(node): node for node in (getattr(one, "chatter", one) for one in _living())}
+    configs = [getattr(node, "config", None) for node in nodes.values()]
+    return float(sum(config.stop_timeout_s for config in configs if config is not None))
+
+
 def _living() -> list[Startable]:
     return [startable for known in _enlisted if (startable := known()) is not None]
