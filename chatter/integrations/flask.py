@@ -198,6 +198,11 @@ class FlaskChatter:
             handler = codec_handler(
                 tag, codec, function, transforms=transforms, compress=compress, ordered=ordered
             )
+            if any(known.tag == tag for known in self._handlers):
+                raise ConfigError(
+                    f"tag {tag!r} has a handler already: register at module level, outside of"
+                    " create_app, or make a FlaskChatter for each application"
+                )
             self._handlers.add(handler)
             for app in self._apps:
                 self._node_of(app).handlers.add(_inside(app, handler))
