@@ -29,11 +29,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import werkzeug.serving
 from flask import Flask, current_app, has_app_context
 from flask.cli import FlaskGroup
 from flask.helpers import get_debug_flag
-from gevent import spawn, spawn_later
-from werkzeug.serving import is_running_from_reloader
+from gevent import get_hub, spawn_later
+from werkzeug.serving import BaseWSGIServer, is_running_from_reloader
 
 from chatter import (
     Chatter,
@@ -197,6 +198,11 @@ class FlaskChatter:
             handler = codec_handler(
                 tag, codec, function, transforms=transforms, compress=compress, ordered=ordered
             )
+            if any(known.tag == tag for known in self._handlers):
+                raise ConfigError(
+                    f"tag {tag!r} has a handler already: register at module level, outside of"
+                    " create_app, or make a FlaskChatter for each application"
+                )
             self._handlers.add(handler)
             for app in self._apps:
                 self._node_of(app).handlers.add(_inside(app, handler))
@@ -428,19 +434,32 @@ def _on_ctrl_c(act: Callable[[], object]) -> None:
 
 
 def _end() -> None:
-    # In a plain greenlet: gevent hands it to the main one, which is the server or the reloader.
-    raise KeyboardInterrupt
+    """End the server or the reloader, whichever the main greenlet is."""
+    # By the hub: what a greenlet raises gets there as well, but is printed first.
+    hub = get_hub()
+    hub.loop.run_callback(hub.parent.throw, KeyboardInterrupt)
 
 
 def _begin_with_the_server() -> None:
-    """Start what is enlisted when the main greenlet first waits: that is in the server, once the
-    application is complete, and before it takes any request."""
+    """Start what is enlisted when the server has its port and does not accept yet: by then the
+    application is complete, and requests wait until the node runs."""
     if not patching.is_patched():
         _give_up(f"this process is not monkey-patched: {_PATCH_FIRST}")
     # Ctrl-C in the middle of a request would be that request's error, and the server would go on
     # until it is killed, without a farewell of its node.
-    _on_ctrl_c(lambda: spawn(_end))
-    spawn(_begin)
+    _on_ctrl_c(_end)
+    make = werkzeug.serving.make_server
+    if getattr(make, "_begins", False):
+        return  # by an application before this one
+
+    @functools.wraps(make)
+    def make_server(*args: Any, **options: Any) -> BaseWSGIServer:
+        server = make(*args, **options)
+        _begin()
+        return server
+
+    make_server._begins = True  # type: ignore[attr-defined]
+    werkzeug.serving.make_server = make_server
 
 
 def _begin() -> None:
@@ -455,6 +474,6 @@ def _begin() -> None:
 
 def _give_up(reason: str) -> None:
     # Not an exception of ours: where `flask run` reloads, it would serve that to browsers, without
-    # a node. In a greenlet, gevent hands this to the main one, which ends.
+    # a node.
     click.echo(f"Error: chatter: {reason}", err=True)
     sys.exit(1)

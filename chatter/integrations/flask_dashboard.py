@@ -76,7 +76,9 @@ def _answer(application: Application, environ: dict[str, Any]) -> Response:
     sock = next((environ[name] for name in _SOCKETS if name in environ), None)
     if environ["PATH_INFO"] == WEBSOCKET_PATH and sock and application.upgrades(environ):
         return _held(_upgrade(application, environ, sock), upgrade_headers(environ))
-    return Response.from_app(application, environ)
+    # To its end at once: the dashboard counts the long ones until the server closes them, and where
+    # Flask puts another answer in the place of ours, as after a failing hook, none ever does.
+    return Response.from_app(application, environ, buffered=True)
 
 
 class _Held:

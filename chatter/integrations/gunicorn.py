@@ -10,11 +10,13 @@ Whoever has hooks of these names already calls these from them, `post_worker_ini
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import sys
+import time
 from typing import Any
 
-from gevent import sleep, spawn
+from gevent import Greenlet, sleep, spawn
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -25,6 +27,12 @@ __all__ = ["on_starting", "post_worker_init", "worker_exit"]
 
 # A worker itself looks once a second whether it shall go on.
 LOOK_S = 0.5
+
+# What is left for a worker to notice that it shall end (LOOK_S), and to leave on a slow machine.
+MARGIN_S = 1.5
+
+# How often to try a port that the worker before still holds.
+RETRY_S = 0.2
 
 _PATCH_FIRST = (
     "put `from gevent import monkey; monkey.patch_all()` first in gunicorn.conf.py, or start"
@@ -50,7 +58,7 @@ def post_worker_init(worker: Any) -> None:
     """
     try:
         check(worker)
-        serving.begin()
+        _begin(worker)
     except ChatterError as error:
         worker.log.critical("chatter: %s", error)
         sys.exit(Arbiter.WORKER_BOOT_ERROR)
@@ -61,7 +69,7 @@ def worker_exit(server: Any, worker: Any) -> None:
     """The worker has answered its last request, or was told not to: leave the cluster."""
     # A second signal, as of Ctrl-C to the whole group and then by the master, raises SystemExit in
     # the greenlet that runs here. The others are told that we leave all the same.
-    leaving = spawn(serving.end)
+    leaving = _leave()
     while not leaving.dead:
         try:
             leaving.join()
@@ -69,13 +77,63 @@ def worker_exit(server: Any, worker: Any) -> None:
             continue
 
 
+def _begin(worker: Any) -> None:
+    """Start what is enlisted; at a reload, when the worker before has left the port to us.
+
+    With one worker the settings may name a port. gunicorn boots the next one first and then ends
+    that before it, which answers its requests to the end; those that come wait in the backlog.
+    """
+    settings = worker.cfg
+    # The first ones have none before them, and of several one port can't be for each.
+    may_wait = settings.workers == 1 and worker.age > 1
+    until = time.monotonic() + settings.graceful_timeout + serving.stop_limit_s() + MARGIN_S
+    said = False
+    while True:
+        try:
+            return serving.begin()
+        except ConfigError as error:
+            if not (may_wait and _is_taken(error) and time.monotonic() < until):
+                raise
+        if not worker.alive:
+            sys.exit(0)  # told to end before it could begin
+        if not said:
+            worker.log.info("chatter: waiting for the port until the worker before has left it")
+            said = True
+        worker.notify()
+        sleep(RETRY_S)
+
+
+def _is_taken(error: ConfigError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+
+
+_leaving: Greenlet | None = None
+
+
+def _leave() -> Greenlet:
+    """Leave the cluster, once, whoever comes first; to be joined."""
+    global _leaving
+    if _leaving is None:
+        _leaving = spawn(serving.end)
+    return _leaving
+
+
 def _wind_down_with(worker: Any) -> None:
     """gunicorn has no hook for the moment in which a worker begins to wait for its last requests:
     without this, a browser that looks at the dashboard holds up each restart by the whole of
-    ``graceful_timeout``."""
+    ``graceful_timeout``.
+
+    Nor has it one before the end of that wait. A master that stops kills its workers
+    ``graceful_timeout`` after it told them to end; they notice later and wait as long, so one with
+    an open connection never gets to `worker_exit`. It leaves the cluster in time instead, also
+    where the master would not kill it: a worker cannot tell the two apart.
+    """
     while worker.alive:
         sleep(LOOK_S)
     serving.wind_down()
+    sleep(max(0.0, worker.cfg.graceful_timeout - serving.stop_limit_s() - MARGIN_S))
+    _leave()
 
 
 def check(worker: Any) -> None:

@@ -20,7 +20,10 @@ _WAITS = {
 }
 
 # gevent sees to the standard library; gunicorn's worker is made for being patched when it starts.
-_KNOWN = sys.stdlib_module_names | {"gevent", "gunicorn"}
+# A debugger is always imported before the program, and keeps the unpatched names on purpose: for
+# threads of its own, which go on while all others stand still.
+_DEBUGGERS = {"pydevd", "_pydevd_bundle", "_pydev_bundle", "debugpy"}
+_KNOWN = sys.stdlib_module_names | {"gevent", "gunicorn"} | _DEBUGGERS
 
 
 def is_patched() -> bool:

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from chatter.core.effects import NodeFigures
 from chatter.dashboard.exposition import make_families
-from chatter.errors import Closed
+from chatter.errors import Closed, ConfigError
 
 
 class Node(Protocol):
@@ -42,12 +42,21 @@ class ChatterCollector(Collector):
             need not run: one that does not has no samples, and ``chatter_nodes`` tells how many do.
         logger: where to warn.
 
+    Raises:
+        ConfigError: one of them is no node.
+
     Asking costs no message and does not wait. In prometheus_client's mode for several processes
     (PROMETHEUS_MULTIPROC_DIR) its MultiProcessCollector reads files that only its own metrics
     write, so this collector is left out there; that is one warning.
     """
 
     def __init__(self, *nodes: Node, logger: logging.Logger | None = None) -> None:
+        for node in nodes:
+            if not callable(getattr(node, "figures", None)):
+                # When it is asked, it would take all other metrics of the registry with it.
+                raise ConfigError(
+                    f"nodes: {node!r} is none: give a Chatter, as app.extensions['chatter'] is one"
+                )
         self._nodes = nodes
         if values.ValueClass is not values.MutexValue:
             (logger or logging.getLogger("chatter")).warning(

@@ -54,6 +54,8 @@ def is_serving() -> bool:
 def begin() -> None:
     """This process serves from now on: start all that is enlisted. Idle if it does already.
 
+    Also what is enlisted while one of them starts, which may wait, as for peers.
+
     If one cannot start, those before it are stopped, the error is raised, and this process does not
     serve.
     """
@@ -61,14 +63,14 @@ def begin() -> None:
     if is_serving():
         return
     started: list[Startable] = []
-    for startable in _living():
+    while rest := [known for known in _living() if known not in started]:
         try:
-            startable.start()
+            rest[0].start()
         except BaseException:
             for earlier in reversed(started):
                 earlier.stop()
             raise
-        started.append(startable)
+        started.append(rest[0])
     _serving_pid = os.getpid()
 
 
@@ -103,6 +105,16 @@ def end() -> None:
     _serving_pid = 0
     for startable in reversed(_living()):
         startable.stop()
+
+
+def stop_limit_s() -> float:
+    """How many seconds `end` takes at most: each node may wait for its ``stop_timeout_s``.
+
+    The node of what is enlisted is itself, or its ``chatter``; one that two have stops once.
+    """
+    nodes = {id(node): node for node in (getattr(one, "chatter", one) for one in _living())}
+    configs = [getattr(node, "config", None) for node in nodes.values()]
+    return float(sum(config.stop_timeout_s for config in configs if config is not None))
 
 
 def _living() -> list[Startable]:

@@ -190,6 +190,21 @@ def test_a_tag_has_one_handler() -> None:
         extension.on("purge")(print)
 
 
+def test_a_factory_that_registers_is_told_where_to_do_so() -> None:
+    """Its second call would register for the applications of the first as well."""
+    extension = FlaskChatter(**settings())
+
+    def create_app() -> Flask:
+        app = Flask("shop")
+        extension.init_app(app)
+        extension.on("purge")(lambda body, message: None)
+        return app
+
+    create_app()
+    with pytest.raises(ConfigError, match="at module level, outside of create_app, or make a Flas"):
+        create_app()
+
+
 def test_callbacks_run_inside_a_context(outside: Chatter) -> None:
     extension = FlaskChatter(**settings(join=[str(outside.local_netid)]))
     told: list[tuple[str, str]] = []

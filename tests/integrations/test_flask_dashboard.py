@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, redirect, request
+from flask import Flask, Response, redirect, request
 
 from chatter import generate_key
+from chatter.dashboard.application import MAX_SNAPSHOTS
 from chatter.dashboard.channel import GOING_AWAY
 from chatter.integrations import serving
 from chatter.integrations.flask import FlaskChatter
@@ -83,6 +84,22 @@ def test_a_snapshot_is_that_of_the_applications_node(shop: Flask) -> None:
     node.start()
     answer = shop.test_client().get(f"{PREFIX}/api/snapshot").get_json()
     assert answer["local"] == str(node.local_netid)
+
+
+def test_answers_that_others_take_the_place_of_do_not_count_for_ever(shop: Flask) -> None:
+    fails = True
+
+    @shop.after_request
+    def fail(response: Response) -> Response:
+        if fails:
+            raise RuntimeError("a hook of the application")
+        return response
+
+    client = shop.test_client()
+    for _ in range(MAX_SNAPSHOTS + 1):
+        assert client.get(f"{PREFIX}/api/snapshot").status_code == 500
+    fails = False
+    assert client.get(f"{PREFIX}/api/snapshot").status_code == 200
 
 
 def test_any_name_of_the_application_is_good(shop: Flask) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+from base64 import b64encode
+from urllib.error import HTTPError
 
 import pytest
 
@@ -33,21 +35,44 @@ def serve(site: Site, command: str) -> Server:
     return site.start(program, *arguments, *at[program])
 
 
+def login(password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'admin:{password}'.encode()).decode()}"}
+
+
+def test_without_a_password_nobody_may_look(site: Site) -> None:
+    server = serve(site, "gunicorn app:app")
+    server.until(lambda: answers(server), "the server")
+    for headers in ({}, login(""), login("None")):
+        with pytest.raises(HTTPError, match="401"):
+            server.ask("/admin/chatter/", **headers)
+
+
+def answers(server: Server) -> bool:
+    try:
+        return server.ask("/") == "{}\n"
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize(
     ("command", "count"), [("gunicorn app:app", 4), ("flask --app app run --debug", 1)]
 )
 def test_the_document_does_what_it_says(site: Site, command: str, count: int) -> None:
     outside = site.outside()
+    site.environment["FLASK_DASHBOARD_PASSWORD"] = json.dumps("open sesame")
     server = serve(site, command)
     server.until(lambda: len(outside.chatter.peers()) == count, "the nodes")
 
     def shown() -> bool:
         try:
-            return "<title>" in server.ask("/admin/chatter/")
+            return "<title>" in server.ask("/admin/chatter/", **login("open sesame"))
         except OSError:
             return False
 
     server.until(shown, "the dashboard")
+    for headers in ({}, login("open barley"), {"Authorization": "Bearer open sesame"}):
+        with pytest.raises(HTTPError, match="401"):
+            server.ask("/admin/chatter/", **headers)
     assert json.loads(server.ask("/price/tea/250", method="PUT")) == {"tea": 250}
     server.until(lambda: outside.bodies == [{"item": "tea", "cents": 250}], "the broadcast")
     outside.chatter.broadcast("price", {"item": "milk", "cents": 90})

@@ -43,6 +43,72 @@ def test_it_hears_before_its_first_request_and_leaves_on_ctrl_c(site: Site) -> N
     server.ctrl_c()
     server.ended()
     server.until(lambda: states(outside)["left"] == 1, "the farewell")
+    assert "Traceback" not in server.log
+    assert "KeyboardInterrupt" not in server.log
+
+
+RELOADER = pytest.mark.parametrize("options", [(), ("--debug",)], ids=["plain", "reloader"])
+
+
+@RELOADER
+def test_an_application_that_waits_while_it_is_made_is_no_member_yet(
+    site: Site, options: tuple[str, ...]
+) -> None:
+    """Its handlers may come after `init_app`, and after a wait for a database."""
+    outside = site.outside()
+    app = f"""{PATCH}{SITE}
+import time
+
+from tests.integrations import site as shop
+
+time.sleep(0.5)
+print("running:", app.extensions["chatter"].running)
+
+
+@shop.chatter.on("late")
+def late(body, message):
+    shop._record("7")
+"""
+    server = run(site, *options, app=app)
+    server.until(lambda: lives(outside), "the node")
+    outside.chatter.broadcast("late", None)
+    server.until(lambda: list(site.numbers().values()) == [[7]], "the dispatch")
+    assert "running: False" in server.log
+    assert "running: True" not in server.log
+
+
+@RELOADER
+def test_requests_wait_until_everything_has_started(site: Site, options: tuple[str, ...]) -> None:
+    """However long that takes, as a wait for peers."""
+    app = f"""{PATCH}{SITE}
+import time
+
+from chatter.integrations import serving
+
+
+class Slow:
+    started = False
+
+    def start(self):
+        print("starting")
+        time.sleep(1.0)
+        self.started = True
+
+    def stop(self):
+        pass
+
+
+slow = Slow()
+serving.enlist(slow)
+
+
+@app.get("/started")
+def started():
+    return str(slow.started)
+"""
+    server = run(site, *options, app=app)
+    server.until(lambda: "starting" in server.log, "the start")
+    assert server.ask("/started") == "True"
 
 
 def test_it_leaves_on_sigterm(site: Site) -> None:
@@ -83,6 +149,7 @@ def test_ten_restarts_by_the_reloader(site: Site) -> None:
     server.until(lambda: states(outside)["left"] == 11, "the last farewell")
     assert "failed" not in states(outside)
     assert "is taken" not in server.log
+    assert "Traceback" not in server.log
 
 
 def test_the_reloaders_parent_lets_the_server_leave(site: Site) -> None:
@@ -161,9 +228,6 @@ def refusal(server: Server) -> str:
     (line,) = [line for line in server.log.splitlines() if line.startswith("Error: ")]
     assert "Traceback" not in server.log
     return line
-
-
-RELOADER = pytest.mark.parametrize("options", [(), ("--debug",)], ids=["plain", "reloader"])
 
 
 @RELOADER

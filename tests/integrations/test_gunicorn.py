@@ -12,7 +12,15 @@ import pytest
 from gevent import Greenlet
 
 from chatter.integrations import gunicorn, serving
-from tests.integrations.servers import HOOKS, PATCH, SITE, WEBSOCKET_WORKER, Server, Site
+from tests.integrations.servers import (
+    HOOKS,
+    PATCH,
+    SITE,
+    WEBSOCKET_WORKER,
+    Server,
+    Site,
+    free_port,
+)
 from tests.net.nodes import Recorder
 
 SOCKETIO_SITE = """
@@ -147,6 +155,60 @@ def test_hang_up_under_a_hundred_broadcasts_a_second(site: Site) -> None:
         f"{total} broadcasts; HUP after {at_signal}; old workers dispatched up to {ends}, known to"
         f" have left at {sorted(last_known.values())}; new ones from {begun}, known at {known}"
     )
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+
+
+def one_that_hangs(site: Site) -> socket.socket:
+    """A connection whose request never ends; its server has accepted it."""
+    hanging = socket.create_connection(("127.0.0.1", site.port))
+    hanging.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert hanging.recv(1000).startswith(b"HTTP/1.1 200")
+    return hanging
+
+
+HANGING_SITE = f"""{SITE}
+import time
+
+
+@app.get("/hang")
+def hang():
+    def body():
+        while True:
+            yield "."
+            time.sleep(0.1)
+
+    return body()
+"""
+
+
+def test_a_worker_with_a_request_that_never_ends_says_goodbye_before_it_is_killed(
+    site: Site,
+) -> None:
+    outside = site.outside()
+    server = site.gunicorn("-k", "gevent", "--graceful-timeout", "6", app=HANGING_SITE)
+    all_alive(server, outside, 1)
+    with one_that_hangs(site):
+        server.signal(signal.SIGTERM)
+        server.until(lambda: not alive(outside), "the end of the node")
+        server.ended()
+    assert states(outside) == {"alive": 1, "left": 1}
+
+
+def test_hang_up_of_one_worker_with_a_port_of_its_own(site: Site) -> None:
+    """The next one waits for the port, as long as a request holds up the one before."""
+    outside = site.outside()
+    site.environment["FLASK_CHATTER_ADDRESS"] = f"127.0.0.1:{free_port()}"
+    server = site.gunicorn("-k", "gevent", app=HANGING_SITE)
+    all_alive(server, outside, 1)
+    before = server.who()
+    with one_that_hangs(site):
+        server.signal(signal.SIGHUP)
+        server.until(lambda: "waiting for the port" in server.log, "the next worker")
+    server.until(lambda: server.who()["pid"] != before["pid"], "an answer of the next worker")
+    assert server.who()["address"] == before["address"]
+    server.until(lambda: states(outside) == {"alive": 2, "left": 1}, "the next node")
+    assert "[CRITICAL]" not in server.log
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
 

@@ -62,6 +62,16 @@ def test_modules_and_locks_may_come_before(folder: Path) -> None:
     assert told(f"import locks, flask.cli, werkzeug.serving, chatter\n{PATCH}{NAMES}", folder) == []
 
 
+def test_what_a_debugger_keeps_is_its_own(folder: Path) -> None:
+    (folder / "_pydev_bundle").mkdir()
+    (folder / "_pydev_bundle" / "saved.py").write_text("from socket import socket\n")
+    names = ["pydevd", "_pydevd_bundle", "debugpy"]
+    for name in names:
+        (folder / f"{name}.py").write_text("from time import sleep\n")
+    imports = ", ".join(["waits", "_pydev_bundle.saved", *names])
+    assert told(f"import {imports}\n{PATCH}{NAMES}", folder) == ["waits.pause"]
+
+
 def test_the_sentence_names_the_first_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patching, "unpatched_names", list)
     assert patching.why_too_late("patch first") is None

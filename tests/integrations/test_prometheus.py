@@ -7,9 +7,10 @@ import logging
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from chatter import Chatter, generate_key
+from chatter import Chatter, ConfigError, generate_key
 from chatter.core.effects import NodeFigures
 from chatter.dashboard.metrics import METRICS
+from chatter.integrations.flask import FlaskChatter
 from chatter.integrations.prometheus import ChatterCollector
 from tests.net.nodes import cluster, wait_until
 from tests.net.test_service import run_script
@@ -81,6 +82,12 @@ def test_to_register_asks_no_node() -> None:
     }
     with pytest.raises(AssertionError, match="asked"):
         list(collector.collect())
+
+
+def test_what_is_no_node_is_refused_before_it_can_break_a_scrape() -> None:
+    extension = FlaskChatter()
+    with pytest.raises(ConfigError, match=r"give a Chatter, as app\.extensions\['chatter'\]"):
+        ChatterCollector(extension)  # type: ignore[arg-type]
 
 
 def test_one_registry_takes_it_once_as_the_page_may_have_each_metric_once() -> None:

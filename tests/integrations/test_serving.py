@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from chatter import Chatter, generate_key
 from chatter.integrations import serving
 
 
@@ -58,6 +59,24 @@ def test_what_is_enlisted_later_starts_at_once() -> None:
     assert told == ["late starts"]
     serving.end()
     assert told == ["late starts", "late stops"]
+
+
+def test_what_is_enlisted_while_another_starts_starts_too() -> None:
+    """As by a thread of the application, while the first waits for its peers."""
+    told: list[str] = []
+    late = Recorder("late", told)
+
+    class Slow(Recorder):
+        def start(self) -> None:
+            super().start()
+            serving.enlist(late)
+
+    slow = Slow("slow", told)
+    serving.enlist(slow)
+    serving.begin()
+    assert told == ["slow starts", "late starts"]
+    serving.end()
+    assert told[2:] == ["late stops", "slow stops"]
 
 
 def test_one_that_cannot_start_keeps_the_process_from_serving() -> None:
@@ -113,3 +132,17 @@ def test_what_is_held_open_ends_first_and_once() -> None:
     serving.before_end(lambda: told.append("late"))
     serving.end()
     assert told[2:] == ["late", "node stops"]
+
+
+def test_the_end_takes_as_long_as_all_nodes_may_wait() -> None:
+    assert serving.stop_limit_s() == 0
+    nodes = [Chatter(key=generate_key(), multicast=[], stop_timeout_s=s) for s in (1.5, 2.0)]
+    for node in nodes:
+        serving.enlist(node)
+    other = Recorder("other", [])
+    serving.enlist(other)
+    # Of a node that is there already, as two managers may share one.
+    manager = Recorder("manager", [])
+    manager.chatter = nodes[0]  # type: ignore[attr-defined]
+    serving.enlist(manager)
+    assert serving.stop_limit_s() == 3.5
