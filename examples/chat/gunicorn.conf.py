@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from typing import Any
 
-from chatter.integrations import serving
+from chatter.integrations.gunicorn import on_starting, post_worker_init, worker_exit  # noqa: F401
 
 bind = os.environ.get("CHAT_BIND", "127.0.0.1:8000")
 workers = 4
@@ -16,13 +15,3 @@ worker_class = (
     if importlib.util.find_spec("geventwebsocket") is None
     else "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 )
-# Connections stay open, so who stops it does not wait for them.
-graceful_timeout = 1
-
-
-def post_worker_init(worker: Any) -> None:
-    serving.begin()
-
-
-def worker_exit(server: Any, worker: Any) -> None:
-    serving.end()

@@ -19,11 +19,10 @@ preload_app = bool(os.environ.get("LAB_PRELOAD"))
 graceful_timeout = 2
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
-
 worker_exit = nodes.worker_exit
 
 
 def post_worker_init(worker: Any) -> None:
     nodes.post_worker_init(worker)
-    # Said where the tests wait for it: this worker is ready.
-    print(f"ready {os.getpid()}", flush=True)
+    # Waited for by whoever started us. In one write: the lines of workers must not mix.
+    os.write(1, f"ready {os.getpid()}\n".encode())
