@@ -22,6 +22,7 @@ from __future__ import annotations
 import difflib
 import functools
 import signal
+import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterable
@@ -410,14 +411,49 @@ def _reloads() -> bool:
 
 
 def _let_the_server_leave(leave_s: float) -> None:
-    """On Ctrl-C have the reloader's parent wait for the server, which gets that signal as well.
+    """Have the reloader's parent wait for the server to leave: on Ctrl-C, which the server gets as
+    well, and on SIGTERM, which is passed on.
 
-    Otherwise it kills it at once (gevent's ``subprocess.call``; Python's own does after 0.25 s),
-    before the node has left, and the others would take it for failed.
+    Otherwise it kills it at once (gevent's ``subprocess.call``; Python's own does after 0.25 s on
+    Ctrl-C, and leaves it running on SIGTERM), and the others would take the node for failed.
     """
+    if not patching.is_patched():
+        return
+    _on_ctrl_c(lambda: spawn_later(leave_s + 1.0, _end))
+    call = subprocess.call
+    if getattr(call, "_lets_leave", False):
+        return  # by an application before this one
 
-    if patching.is_patched():
-        _on_ctrl_c(lambda: spawn_later(leave_s + 1.0, _end))
+    @functools.wraps(call)
+    def call_and_let_leave(*args: Any, **options: Any) -> int:
+        if (options.get("env") or {}).get("WERKZEUG_RUN_MAIN") != "true":
+            return call(*args, **options)
+        with subprocess.Popen(*args, **options) as server:
+            # Only now: the reloader set its own, which ends this process, just before.
+            before = _on_sigterm(server, leave_s)
+            try:
+                return server.wait()
+            except BaseException:
+                server.kill()
+                raise
+            finally:
+                signal.signal(signal.SIGTERM, before)
+
+    call_and_let_leave._lets_leave = True  # type: ignore[attr-defined]
+    subprocess.call = call_and_let_leave
+
+
+def _on_sigterm(server: subprocess.Popen[bytes], leave_s: float) -> Any:
+    """Pass on the first SIGTERM; the second is for who handled it before, which is returned."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def handle(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, before)
+        server.terminate()
+        spawn_later(leave_s + 1.0, _end)
+
+    signal.signal(signal.SIGTERM, handle)
+    return before
 
 
 def _on_ctrl_c(act: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,19 @@ def test_ten_restarts_by_the_reloader(site: Site) -> None:
     assert "Traceback" not in server.log
 
 
-def test_the_reloaders_parent_lets_the_server_leave(site: Site) -> None:
+def press_ctrl_c(server: Server) -> None:
+    server.ctrl_c()
+
+
+def terminate_the_parent(server: Server) -> None:
+    """As `kill` and systemd do; the server itself gets no signal."""
+    server.signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("end", [press_ctrl_c, terminate_the_parent])
+def test_the_reloaders_parent_lets_the_server_leave(
+    site: Site, end: Callable[[Server], None]
+) -> None:
     """However long that takes: gevent's `subprocess.call` would kill it at once."""
     outside = site.outside()
     app = f"""{PATCH}{SITE}
@@ -162,10 +175,25 @@ app.extensions["chatter"].at_stop(lambda: time.sleep(1.0))
 """
     server = run(site, "--debug", app=app)
     server.until(lambda: lives(outside), "the node")
-    server.ctrl_c()
+    end(server)
     assert server.ended() == 0
     server.until(lambda: not lives(outside), "the end of the node")
     assert states(outside) == {"alive": 1, "left": 1}
+    assert "Traceback" not in server.log
+
+
+def test_the_reloaders_parent_passes_sigterm_on_after_a_reload_too(site: Site) -> None:
+    outside = site.outside()
+    server = run(site, "--debug")
+    server.until(lambda: lives(outside), "the first node")
+    (first,) = lives(outside)
+    touch(site.folder / "site_app.py")
+    server.until(lambda: lives(outside) - {first}, "the next node")
+    server.until(lambda: first not in lives(outside), "the end of the first")
+    server.signal(signal.SIGTERM)
+    assert server.ended() == 0
+    server.until(lambda: not lives(outside), "the end of the next")
+    assert states(outside) == {"alive": 2, "left": 2}
 
 
 @pytest.mark.parametrize(
