@@ -30,11 +30,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import werkzeug.serving
 from flask import Flask, current_app, has_app_context
 from flask.cli import FlaskGroup
 from flask.helpers import get_debug_flag
-from gevent import get_hub, spawn_later
+from gevent import get_hub, getcurrent, spawn_later
 from werkzeug.serving import BaseWSGIServer, is_running_from_reloader
 
 from chatter import (
@@ -484,18 +483,17 @@ def _begin_with_the_server() -> None:
     # Ctrl-C in the middle of a request would be that request's error, and the server would go on
     # until it is killed, without a farewell of its node.
     _on_ctrl_c(_end)
-    make = werkzeug.serving.make_server
-    if getattr(make, "_begins", False):
+    serve = BaseWSGIServer.serve_forever
+    if getattr(serve, "_begins", False):
         return  # by an application before this one
 
-    @functools.wraps(make)
-    def make_server(*args: Any, **options: Any) -> BaseWSGIServer:
-        server = make(*args, **options)
+    @functools.wraps(serve)
+    def serve_forever(*args: Any, **options: Any) -> None:
         _begin()
-        return server
+        serve(*args, **options)
 
-    make_server._begins = True  # type: ignore[attr-defined]
-    werkzeug.serving.make_server = make_server
+    serve_forever._begins = True  # type: ignore[attr-defined]
+    BaseWSGIServer.serve_forever = serve_forever  # type: ignore[method-assign]
 
 
 def _begin() -> None:
@@ -512,4 +510,8 @@ def _give_up(reason: str) -> None:
     # Not an exception of ours: where `flask run` reloads, it would serve that to browsers, without
     # a node.
     click.echo(f"Error: chatter: {reason}", err=True)
+    hub = get_hub()
+    if getcurrent() is not hub.parent:
+        # The reloader has the server run in a thread, and this would end no more than that.
+        hub.loop.run_callback(hub.parent.throw, SystemExit, 1)
     sys.exit(1)

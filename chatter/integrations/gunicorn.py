@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import os
 import sys
 import time
 from typing import Any
@@ -108,15 +109,16 @@ def _is_taken(error: ConfigError) -> bool:
     return isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
 
 
-_leaving: Greenlet | None = None
+_leaving: tuple[int, Greenlet] | None = None
 
 
 def _leave() -> Greenlet:
-    """Leave the cluster, once, whoever comes first; to be joined."""
+    """Leave the cluster, once in each process, whoever comes first; to be joined."""
     global _leaving
-    if _leaving is None:
-        _leaving = spawn(serving.end)
-    return _leaving
+    # The master may call worker_exit too, and what it has is what the next workers start with.
+    if _leaving is None or _leaving[0] != os.getpid():
+        _leaving = os.getpid(), spawn(serving.end)
+    return _leaving[1]
 
 
 def _wind_down_with(worker: Any) -> None:

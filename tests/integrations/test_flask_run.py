@@ -187,6 +187,7 @@ def test_the_reloaders_parent_passes_sigterm_on_after_a_reload_too(site: Site) -
     server = run(site, "--debug")
     server.until(lambda: lives(outside), "the first node")
     (first,) = lives(outside)
+    assert server.who()["epoch"] == first  # and the reloader looks by now
     touch(site.folder / "site_app.py")
     server.until(lambda: lives(outside) - {first}, "the next node")
     server.until(lambda: first not in lives(outside), "the end of the first")

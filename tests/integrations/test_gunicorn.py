@@ -352,8 +352,26 @@ def test_an_exit_in_the_middle_of_leaving_does_not_cut_it_short(
         left.append("left")
 
     monkeypatch.setattr(serving, "end", end)
+    monkeypatch.setattr(gunicorn, "_leaving", None)
     leaving = gevent.spawn(gunicorn.worker_exit, None, None)
     begun.wait()
     leaving.kill(SystemExit(0), block=False)
     leaving.join()
     assert left == ["left"]
+
+
+def test_a_worker_leaves_after_its_master_called_the_hook_before_the_fork(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As gunicorn's master does for a worker that it finds gone."""
+    left: list[int] = []
+    monkeypatch.setattr(serving, "end", lambda: left.append(os.getpid()))
+    monkeypatch.setattr(gunicorn, "_leaving", None)
+    gunicorn.worker_exit(None, None)
+    gunicorn.worker_exit(None, None)
+    assert left == [os.getpid()]
+    child = os.fork()
+    if child == 0:
+        gunicorn.worker_exit(None, None)
+        os._exit(0 if left[1:] == [os.getpid()] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
