@@ -60,13 +60,7 @@ class Publishing:
         compress: bool = True,
         confirm_s: float | None = None,
     ) -> tuple[BroadcastID, tuple[NetID, ...]]:
-        """Send a payload on its way; its id, and whom it is meant for.
-
-        Args:
-            to: whom to reach; our own address is ignored. None: every live peer.
-            confirm_s: seconds for their answers; a Settled effect follows when all have answered,
-                or when the time is over. None: nobody answers.
-        """
+        """See ``Node.broadcast``."""
         context = self._context
         self._seqno += 1
         broadcast = BroadcastID(context.local, context.identity.epoch, self._seqno)
