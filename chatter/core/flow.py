@@ -40,6 +40,13 @@ MAX_ASKED = 16
 FIRST_QUESTION_S = 0.005
 LAST_QUESTION_S = 0.5
 
+# A quarter of a grant that was used within so long is a flow that would use up the rest before the
+# next grant arrives, were it to come late. A slower one has time: it is granted more at a random
+# point of the third quarter, as grants for each few messages, from all who hear them at the same
+# one, would wake the sender more often than its messages do.
+QUICK_S = 0.1
+LEAST_PATIENCE, MOST_PATIENCE = 0.5, 0.75
+
 # Grants in a beacon. More senders than this at a time are told by datagrams of their own.
 GRANTS_IN_BEACON = 8
 
@@ -49,13 +56,17 @@ _NEVER = float("inf")
 class Flow:
     """How far one channel of a peer is, and how far we let it go."""
 
-    __slots__ = ("limit", "paid", "seen")
+    __slots__ = ("began_at", "limit", "paid", "patience", "seen")
 
     def __init__(self, position: int) -> None:
         self.seen = position
         self.paid = position
         """What ``seen`` was at the last grant."""
         self.limit = position + FIRST_LIMIT_BYTES
+        self.began_at = float("-inf")
+        """When the first datagram came that uses what the last grant gave."""
+        self.patience = LEAST_PATIENCE
+        """The part of a grant that a slow sender uses before it gets the next."""
 
 
 class SendingFlow:
@@ -182,11 +193,13 @@ class ReceivingFlow:
             flow = peer.flow[channel] = Flow(position)
         if position <= flow.seen:
             return
+        if flow.seen == flow.paid:
+            flow.began_at = now
         self._context.appetite.bytes += position - flow.seen
         flow.seen = position
         self._active[peer.netid] = now
-        # A quarter of what the last grant gave is used: the next arrives before the rest is.
-        if 4 * (position - flow.paid) >= flow.limit - flow.paid:
+        used, given = position - flow.paid, flow.limit - flow.paid
+        if 4 * used >= given and (now - flow.began_at < QUICK_S or used >= flow.patience * given):
             self._owed[peer.netid, channel] = None
             self.pay(now)
 
@@ -229,6 +242,7 @@ class ReceivingFlow:
     def _grant(self, peer: Peer, channel: int, now: float) -> Grant:
         flow = peer.flow[channel]
         flow.paid = flow.seen
+        flow.patience = self._context.rng.uniform(LEAST_PATIENCE, MOST_PATIENCE)
         flow.limit = max(flow.limit, flow.seen + self._share(peer, channel, now))
         return Grant(peer.netid, channel, flow.limit)
 
