@@ -30,7 +30,7 @@ ACTIVE_S = 1.0
 FIRST_LIMIT_BYTES = 60 * 1024
 
 # A sender that is quiet for so long was granted what it needs by the beacons since.
-FORGET_ACTIVE_S = 150.0  # twice the longest pause between two beacons, and some
+FORGET_ACTIVE_S = 600.0  # twice the longest pause between two beacons, and some
 
 # Without multicast buffers of its own a node has nothing to share out; it is not asked either.
 _NO_BUFFER_BYTES = 128 * 1024

@@ -111,6 +111,7 @@ class Learning:
             self._probes.wanted(
                 netid, record.ids, lambda who, what: self._forwarder.answer(who, what, now)
             )
+            self._membership.speak_soon(now)  # who else missed it learns from a digest that it did
         elif isinstance(record, Beacon):
             if record.segment != peer.segment:
                 peer.segment = record.segment

@@ -1,9 +1,9 @@
 """Who else is there: beacons, what others tell, seeds, and who has gone.
 
-A beacon by multicast says once a second that we live, whom we hear, and what we know of four random
-nodes elsewhere. Nodes that share no multicast with us get a digest of what we know by unicast, one
-random one each time, so news crosses segments in about log n seconds. An age travels with each
-entry, not a time: clocks are never compared.
+A beacon by multicast says that we live, whom we hear, and what we know of four random nodes
+elsewhere: once a second, or less often where nothing changes. Nodes that share no multicast with us
+get a digest of what we know by unicast, one random one each time, so news crosses segments in about
+log n seconds. An age travels with each entry, not a time: clocks are never compared.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from chatter.core.datagrams import fits
 from chatter.core.detector import Detector, Verdict
 from chatter.core.effects import PeerEvent
 from chatter.core.links import Links
+from chatter.core.pace import BEACONS_PER_S, Pace
 from chatter.core.peers import ALIVE, FAILED, LEFT, Peer
 from chatter.core.seeds import Seeds
 from chatter.ids import NetID, epoch_of
@@ -33,8 +34,6 @@ from chatter.wire.records import (
     SeenIds,
 )
 
-# A segment hears at most this many beacons a second, whatever its size.
-BEACONS_PER_S = 50
 OTHERS_IN_BEACON = 4
 
 # A digest is one datagram; an entry costs about 20 bytes, more where addresses have nothing in
@@ -104,7 +103,8 @@ class Membership:
         self._when_gone = gone
         self._detector = Detector(context.config.failure_timeout_s)
         self.seeds = Seeds(context, links)
-        self._beacon_at = 0.0
+        self._pace = Pace(context)
+        self._round_at = 0.0
         self._retry_at = 0.0
         self._leaving = False
         self._slice = 0
@@ -115,7 +115,7 @@ class Membership:
 
     def start(self, now: float) -> None:
         """Speak at once, and from then on regularly."""
-        self._beacon_at = now
+        self._round_at = now
         self._retry_at = now + RETRY_FAILED_S
 
     # What is heard
@@ -144,7 +144,7 @@ class Membership:
         if channel >= MAX_CHANNELS:
             return
         silence_s = now - peer.heard.get(channel, float("-inf"))
-        if silence_s > self._context.config.beacon_interval_s and silence_s > self.lately_s(now):
+        if silence_s > self._context.config.beacon_interval_s and silence_s > self._pace.lately_s:
             self._context.crowd += not peer.heard
             self.speak_soon(now)
         peer.heard[channel] = now
@@ -152,7 +152,7 @@ class Membership:
     def note_others(self, sender: NetID, entries: Sequence[OtherId], now: float) -> None:
         """A member told what it knows of others."""
         context = self._context
-        timeout_s = self._detector.timeout_s(self.beacon_interval_s(now))
+        timeout_s = self._detector.timeout_s(self._pace.interval_s)
         for netid, life, age_ds, left, segment in entries:
             if netid == context.local or not netid.may_come_from(sender):
                 continue
@@ -198,16 +198,8 @@ class Membership:
         if self._leaving:
             return  # whoever met us from here on would not hear that we are gone
         self.seeds.tick(now)
-        if now >= self._beacon_at:
-            self._context.crowd = 1 + sum(
-                1 for peer in self._context.peers if peer.live and peer.heard
-            )
-            interval_s = self.beacon_interval_s(now)
-            self._beacon_at = now + interval_s * self._context.rng.uniform(0.9, 1.1)
-            self._judge(interval_s, now)
-            self._send_beacons(now)
-            self._send_digests(now)
-            self._links.close_idle(now)
+        if now >= self._round_at:
+            self._round(now)
         if now >= self._retry_at:
             self._retry_at = now + RETRY_FAILED_S * self._context.rng.uniform(0.8, 1.2)
             failed = [peer for peer in self._context.peers if peer.state == FAILED]
@@ -222,14 +214,14 @@ class Membership:
         """When ``tick`` has something to do."""
         if self._leaving:
             return float("inf")
-        return min(self._beacon_at, self._retry_at, self.seeds.next_wakeup())
+        return min(self._round_at, self._retry_at, self.seeds.next_wakeup())
 
     def speak_soon(self, now: float) -> None:
         """There is news: do not wait for the next regular beacon."""
         slower = max(1.0, self._context.crowd / BEACONS_PER_S)
         soon = now + EARLY_BEACON_S * slower * self._context.rng.uniform(0.5, 1.5)
-        self._beacon_at = min(self._beacon_at, soon)
-        self._context.wake(self._beacon_at)
+        self._round_at = min(self._round_at, soon)
+        self._context.wake(self._round_at)
         self._news = True
 
     def greet(self, netid: NetID, now: float) -> None:
@@ -252,8 +244,8 @@ class Membership:
         for peer in self._context.peers:
             peer.hears.clear()
         self._context.peers.version += 1
-        self._beacon_at = float("-inf")
-        self._context.wake(self._beacon_at)
+        self._round_at = float("-inf")
+        self._context.wake(self._round_at)
         self._news = True
 
     def leave(self, now: float) -> None:
@@ -271,17 +263,9 @@ class Membership:
 
     # Details
 
-    def beacon_interval_s(self, now: float) -> float:
-        """The pause between our beacons: a segment hears at most 50 a second."""
-        return max(self._context.config.beacon_interval_s, self._context.crowd / BEACONS_PER_S)
-
-    def lately_s(self, now: float) -> float:
-        """How long a multicast we heard counts as heard lately."""
-        return 3.5 * self.beacon_interval_s(now)
-
     def evidence_timeout_s(self, now: float) -> float:
         """How long it holds that a peer hears us, which it may say once in several beacons."""
-        return self._context.evidence_timeout_s(self.beacon_interval_s(now) * self._slices)
+        return self._context.evidence_timeout_s(self._pace.longest_s * self._slices)
 
     def summaries(self, now: float) -> list[Summary]:
         """Every peer in whatever state, live or not."""
@@ -295,6 +279,34 @@ class Membership:
                 max(0.0, now - peer.heard_at),
             )
             for peer in self._context.peers
+        ]
+
+    def _round(self, now: float) -> None:
+        """Look around; speak if it is time, or somebody depends on hearing of others through us."""
+        context = self._context
+        context.crowd = 1 + sum(1 for peer in context.peers if peer.live and peer.heard)
+        interval_s = self._pace.interval_s
+        self._round_at = now + interval_s * context.rng.uniform(0.9, 1.1)
+        self._judge(interval_s, now)
+        apart = self._apart(now)
+        if self._news or apart:
+            self._pace.hurry()
+        if self._pace.speaks():
+            self._send_beacons(now)
+        self._send_digests(apart, now)
+        self._news = False
+        self._links.close_idle(now)
+
+    def _apart(self, now: float) -> list[Peer]:
+        """The live peers that share no multicast with us: what they hear of us, we have to send."""
+        lately_s = self._pace.lately_s
+        return [
+            peer
+            for peer in self._context.peers.live()
+            if not (
+                self._hears_us(peer, now)
+                and any(now - heard_at <= lately_s for heard_at in peer.heard.values())
+            )
         ]
 
     def _hears_us(self, peer: Peer, now: float) -> bool:
@@ -328,7 +340,7 @@ class Membership:
         """Whose multicasts we hear: all of them, or the next slice of what one datagram takes."""
         heard = [
             (channel, netid)
-            for channel, netids in self._context.peers.seen_ids(now, self.lately_s(now))
+            for channel, netids in self._context.peers.seen_ids(now, self._pace.lately_s)
             for netid in sort_netids(netids)  # neighbours cost a byte each, strangers eight
         ]
         budget = min(channel.budget for channel in self._channels)
@@ -346,30 +358,22 @@ class Membership:
         self._slice = (self._slice + 1) % len(parts)
         return parts[self._slice]
 
-    def _send_digests(self, now: float) -> None:
+    def _send_digests(self, apart: Sequence[Peer], now: float) -> None:
         """Tell a random node that shares no multicast with us what we know; more if many are."""
+        if not apart:
+            return
         peers = self._context.peers
-        live = peers.live()
-        lately = self.lately_s(now)
-        apart = [
-            peer
-            for peer in live
-            if not (
-                self._hears_us(peer, now)
-                and any(now - heard_at <= lately for heard_at in peer.heard.values())
-            )
-        ]
+        lately_s = self._pace.lately_s
         rng = self._context.rng
-        usual = MAX_DIGESTS if self._news else 1 + len(live) // OTHERS_IN_DIGEST
+        usual = MAX_DIGESTS if self._news else 1 + len(peers.live()) // OTHERS_IN_DIGEST
         wanted = min(len(apart), MAX_DIGESTS, usual)
-        self._news = False
         for peer in rng.sample(apart, wanted):
             others = [one for one in peers if one is not peer and one.state != FAILED]
             chosen = rng.sample(others, min(OTHERS_IN_DIGEST, len(others)))
             heard = [
                 (channel, (peer.netid,))
                 for channel, heard_at in sorted(peer.heard.items())
-                if now - heard_at <= lately
+                if now - heard_at <= lately_s
             ]
             records: list[Record] = [self._beacon(now), SeenIds(tuple(heard), True)]
             records += self._along(now)

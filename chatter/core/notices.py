@@ -12,6 +12,7 @@ from collections.abc import Callable
 from chatter.core.channels import MulticastChannels
 from chatter.core.context import Context
 from chatter.core.origins import OriginLife, Origins
+from chatter.core.pace import MOST_ROUNDS
 from chatter.wire.burst import Broadcasts
 from chatter.wire.records import Highest
 
@@ -109,6 +110,6 @@ class Notices:
             due = True
             tail.pause_s *= 2
             tail.due_at = now + tail.pause_s
-            if tail.pause_s > self._context.config.beacon_interval_s:
+            if tail.pause_s > MOST_ROUNDS * self._context.config.beacon_interval_s:
                 del tails[life]  # from then on it is the beacon that tells
         return due

@@ -2,7 +2,8 @@
 
 As in the original, one random recipient of a multicast is also contacted over TCP, but with the
 BroadcastID alone and at most once a second for each channel. One that has not heard it fetches the
-payload, and is served by TCP until it says again that it hears us. Recipients of a targeted or
+payload, and is served by TCP until it says again that it hears us. Where one has not, others may
+not have either: then more are asked, with the next multicast already. Recipients of a targeted or
 confirmed multicast say by datagram that they took it; who multicast it probes those who do not.
 """
 
@@ -20,6 +21,12 @@ from chatter.wire.gossip import Gossip
 from chatter.wire.records import Probe, Took, Want
 
 PROBE_INTERVAL_S = 1.0
+
+# For each that missed a multicast so many others are asked about the next one, so that a group that
+# is dead is known as such after a few of them, and with one lost datagram it is soon at rest again.
+ASKED_FOR_EACH_MISSED = 2
+# ... and so many in one go at most: each may need a connection.
+MOST_ASKED = 16
 
 # A probe may overtake the multicast it asks about, which can wait in another socket's buffer.
 GRACE_S = 0.05
@@ -61,6 +68,8 @@ class Probes:
         self._under_way = under_way
         self._accepting = accepting
         self._asked_at: dict[int, float] = {}
+        self._missed = 0
+        """How many told that they missed a multicast since others were asked last."""
         self._checks: list[tuple[float, BroadcastID, NetID, bool]] = []
         self._took: dict[NetID, list[BroadcastID]] = {}
         self._took_at = float("inf")
@@ -70,12 +79,19 @@ class Probes:
     def ask(
         self, channel: int, broadcast: BroadcastID, members: Sequence[NetID], now: float
     ) -> None:
-        """After a multicast: ask one of its recipients, if the last question is a second ago."""
-        if now - self._asked_at.get(channel, float("-inf")) < PROBE_INTERVAL_S:
+        """After a multicast: ask one of its recipients, if the last question is a second ago.
+
+        If somebody missed one since, ask more of them, and at once.
+        """
+        missed = self._missed
+        if not missed and now - self._asked_at.get(channel, float("-inf")) < PROBE_INTERVAL_S:
             return
         self._asked_at[channel] = now
-        if self._links.send(self._context.rng.choice(members), Probe((broadcast,))):
-            self._context.counts["probes_sent"] += 1
+        self._missed = 0
+        most = min(MOST_ASKED, 1 + ASKED_FOR_EACH_MISSED * missed, len(members))
+        for member in self._context.rng.sample(members, most):
+            if self._links.send(member, Probe((broadcast,))):
+                self._context.counts["probes_sent"] += 1
 
     def wanted(
         self,
@@ -84,6 +100,7 @@ class Probes:
         answer: Callable[[NetID, Gossip], bool],
     ) -> None:
         """A peer did not hear these: send them, and trust our multicasts to it no more."""
+        self._missed += 1
         peer = self._context.peers.get(sender)
         if peer is not None:
             peer.hears.clear()
@@ -135,6 +152,9 @@ class Probes:
                 heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, answer))
             elif not self._under_way(broadcast, sender):
                 self._context.counts["probes_missed"] += 1
+                peer = self._context.peers.get(sender)
+                if peer is not None:
+                    peer.heard.clear()  # until it is heard again we do not say that we hear it
                 wanted.setdefault(sender, []).append(broadcast)
         for sender, broadcasts in wanted.items():
             self._links.send(sender, Want(tuple(broadcasts)))

@@ -43,7 +43,7 @@ def acquaint(
     for member in members:
         # Its first words were said long ago, and its next ones come some time in the next interval.
         interval_s = member.config.beacon_interval_s
-        member.node._membership._beacon_at = now + quiet_s + interval_s * member.chance()
+        member.node._membership._round_at = now + quiet_s + interval_s * member.chance()
         for other in members if member in know_all else by_segment[member.segment]:
             if other is not member:
                 mutual = other.segment == member.segment and bool(member.channels)

@@ -12,7 +12,10 @@ from chatter.core.flow import (
     FORGET_ACTIVE_S,
     GRANTS_IN_BEACON,
     LAST_QUESTION_S,
+    LEAST_PATIENCE,
     MAX_ASKED,
+    MOST_PATIENCE,
+    QUICK_S,
     ReceivingFlow,
     SendingFlow,
 )
@@ -224,13 +227,48 @@ def test_a_good_part_that_is_used_is_granted_again() -> None:
     listener.flow.heard(peer, 0, 1000 + FIRST_LIMIT_BYTES // 4 - 1, 0.0)
     assert listener.grants() == []
 
-    listener.flow.heard(peer, 0, 1000 + FIRST_LIMIT_BYTES // 4, 0.1)
+    listener.flow.heard(peer, 0, 1000 + FIRST_LIMIT_BYTES // 4, 0.09)
 
     position = 1000 + FIRST_LIMIT_BYTES // 4
     assert listener.grants() == [Grant(netid(2), 0, position + 200_000)]
     listener.flow.heard(peer, 0, position + 49_999, 0.2)
     assert listener.grants() == []
     listener.flow.heard(peer, 0, position + 50_000, 0.2)
+    assert len(listener.grants()) == 1
+
+
+def test_a_slow_sender_is_granted_more_when_half_of_it_or_more_is_used() -> None:
+    """Each time at another point: else all who hear it would answer the same message."""
+    listener = Listener(2, buffer=200_000)
+    (peer,) = listener.peers
+    listener.flow.heard(peer, 0, 0, 0.0)
+    listener.flow.asked(peer, 0, 0, 0.0)
+    listener.grants()
+    granted, parts = 0, []
+    for step in range(1, 2001):
+        given = peer.flow[0].limit - granted
+        listener.flow.heard(peer, 0, step * 1000, step * 0.02)
+        if listener.grants():
+            parts.append((step * 1000 - granted) / given)
+            granted = step * 1000
+
+    assert len(parts) > 20
+    assert min(parts) >= LEAST_PATIENCE
+    assert max(parts) <= MOST_PATIENCE + 0.02  # messages come whole
+    assert max(parts) - min(parts) > 0.15
+
+
+def test_a_quarter_that_is_used_at_once_is_granted_again_however_slow_it_was_before() -> None:
+    listener = Listener(2, buffer=200_000)
+    (peer,) = listener.peers
+    listener.flow.heard(peer, 0, 0, 0.0)
+    listener.flow.asked(peer, 0, 0, 0.0)
+    listener.grants()
+    limit = peer.flow[0].limit
+
+    listener.flow.heard(peer, 0, limit // 8, 100.0)
+    assert listener.grants() == []
+    listener.flow.heard(peer, 0, limit // 4 + 1, 100.0 + QUICK_S / 2)
     assert len(listener.grants()) == 1
 
 

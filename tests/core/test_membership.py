@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import pytest
@@ -211,23 +212,46 @@ def test_a_beacon_names_our_segment_and_whom_we_hear(desk: Desk) -> None:
 
 def test_whom_we_no_longer_hear_is_not_named(desk: Desk) -> None:
     desk.hear(5, 0.0)
-    desk.hear(3, 8.0)
-    desk.membership.tick(8.0)
+    desk.hear(3, 11.0)
+    desk.membership.tick(11.0)
 
     assert SeenIds(((0, (netid(3),)),), True) in desk.said()
 
 
-def test_beacons_come_each_second_and_at_once_when_there_is_news(desk: Desk) -> None:
-    now, spoken = 0.0, []
-    while now < 10:
+def spoken_until(desk: Desk, now: float, until: float) -> list[float]:
+    """When it spoke, of its own accord."""
+    spoken = []
+    while now < until:
         desk.membership.tick(now)
         if desk.said():
             spoken.append(now)
         now = max(now + 0.001, desk.membership.next_wakeup())
-    assert 9 <= len(spoken) <= 12
+    return spoken
 
-    desk.hear(5, now)
-    assert desk.membership.next_wakeup() <= now + 1.5 * EARLY_BEACON_S
+
+def test_beacons_come_seldom_while_nothing_changes_and_at_once_when_there_is_news(
+    desk: Desk,
+) -> None:
+    spoken = spoken_until(desk, 0.0, 60.0)
+    pauses = [after - before for before, after in pairwise(spoken)]
+    assert pauses[:2] == pytest.approx([1.0, 2.0], rel=0.1)
+    assert pauses[2:] == pytest.approx([4.0] * len(pauses[2:]), rel=0.1)
+
+    desk.hear(5, 60.0)
+    soon, *later = spoken_until(desk, 60.0, 64.0)
+    assert soon <= 60.0 + 1.5 * EARLY_BEACON_S
+    assert [one - soon for one in later] == pytest.approx([1.0, 3.0], rel=0.1)
+
+
+def test_who_shares_no_multicast_with_somebody_speaks_each_second(desk: Desk) -> None:
+    """What others hear of our neighbours, they hear through us: its age must not grow old."""
+    desk.membership.note_others(netid(2), [OtherId(netid(9), life(9), 0, False, netid(9))], 0.0)
+
+    spoken = spoken_until(desk, 0.0, 8.0)
+
+    assert [after - before for before, after in pairwise(spoken)] == pytest.approx(
+        [1.0] * (len(spoken) - 1), rel=0.11
+    )
 
 
 def test_a_large_segment_speaks_less_often(desk: Desk) -> None:
@@ -235,9 +259,10 @@ def test_a_large_segment_speaks_less_often(desk: Desk) -> None:
         desk.hear(number, 0.0)
     desk.membership.tick(0.0)
 
-    assert desk.membership.beacon_interval_s(0.0) == pytest.approx(201 / 50)
     assert desk.membership.evidence_timeout_s(0.0) >= 15.0
-    assert desk.membership.lately_s(0.0) == pytest.approx(3.5 * 201 / 50)
+    spoken = spoken_until(desk, 0.0, 13.0)  # none has been silent for too long until then
+    pauses = [after - before for before, after in pairwise(spoken)]
+    assert pauses[-2:] == pytest.approx([201 / 50] * 2, rel=0.1)
 
 
 def hear_many(desk: Desk, everybody: set[NetID]) -> None:

@@ -57,8 +57,8 @@ def test_after_the_last_one_the_numbers_are_told_soon_and_at_doubling_pauses() -
     bench = Bench()
     bench.sent(0, 10.0)
 
-    assert bench.run(60.0) == [10.02, 10.06, 10.14, 10.3, 10.62, 11.26]
-    assert bench.context.counts["tail_notices"] == 6
+    assert bench.run(60.0) == [10.02, 10.06, 10.14, 10.3, 10.62, 11.26, 12.54, 15.1]
+    assert bench.context.counts["tail_notices"] == 8
     assert bench.notices.next_wakeup() == NEVER
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from chatter.core import probes as probes_module
-from chatter.core.probes import GRACE_S, MAX_TOOK, PROBE_INTERVAL_S, TOOK_DELAY_S
+from chatter.core.probes import GRACE_S, MAX_TOOK, MOST_ASKED, PROBE_INTERVAL_S, TOOK_DELAY_S
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.gossip import Gossip
 from chatter.wire.records import Probe, Record, Took, Want
@@ -51,6 +51,25 @@ def test_one_recipient_a_second_is_asked() -> None:
     assert bench.context.counts["probes_sent"] == 4
 
 
+def test_when_one_missed_it_more_are_asked_at_once_until_nobody_did() -> None:
+    bench = Bench()
+    members = [netid(number) for number in range(2, 40)]
+
+    def asked_after(missed: int, now: float) -> int:
+        for member in members[:missed]:
+            bench.probes.wanted(member, [], bench.answer)
+        bench.probes.ask(0, ONE.id, members, now)
+        return sum(len(bench.sent(member)) for member in members)
+
+    assert asked_after(0, 0.0) == 1
+    assert asked_after(1, 0.1) == 3
+    assert asked_after(3, 0.2) == 7
+    assert asked_after(7, 0.3) == 15
+    assert asked_after(15, 0.4) == MOST_ASKED
+    assert asked_after(0, 0.5) == 0
+    assert asked_after(0, 1.5) == 1
+
+
 def test_each_channel_has_a_pace_of_its_own() -> None:
     bench = Bench()
     bench.probes.ask(0, ONE.id, [netid(2)], 0.0)
@@ -82,12 +101,15 @@ def test_what_comes_within_the_grace_is_not_asked_for() -> None:
 
 def test_what_did_not_come_is_fetched_from_who_asked() -> None:
     bench = Bench()
+    peer = make_peer(2, heard={0: 0.0})
+    bench.context.peers.add(peer)
     bench.probes.asked(netid(2), Probe((ONE.id,)), 0.0)
 
     bench.probes.tick(GRACE_S / 2)
     assert bench.sent(netid(2)) == []
     bench.probes.tick(GRACE_S)
     assert bench.sent(netid(2)) == [Want((ONE.id,))]
+    assert peer.heard == {}  # so our beacons do not say that we hear it
 
 
 def test_who_did_not_hear_is_sent_it_and_trusted_with_multicast_no_more() -> None:

@@ -76,6 +76,23 @@ def test_a_probe_notices_long_before_and_fetches_what_was_missed() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_whoever_broadcasts_into_a_dead_group_knows_within_a_second(seed: int) -> None:
+    cluster = segments(1, 16, seed)
+    cluster.run_for(30)  # all is calm: beacons come seldom
+    cluster.network.add(Lose(1.0, kinds=["multicast"]))
+
+    sent = []
+    for _ in range(10):
+        sent.append(cluster.broadcast("a1"))
+        cluster.run_for(0.1)
+
+    assert cluster["a1"].listeners() == set()
+    cluster.run_for(15)  # the others still believe in the group, for whom they serve
+    for one in sent:
+        assert cluster.who_dispatched(one) == names(cluster, "a1")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_who_does_not_hear_us_is_served_by_tcp_and_the_others_by_multicast(seed: int) -> None:
     cluster = segments(1, 4, seed)
     deaf = Cut(

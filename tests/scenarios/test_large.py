@@ -41,7 +41,7 @@ def test_half_of_a_segment_of_200_can_be_named() -> None:
     assert cluster.network.counts["multicast_too_large"] == 0
 
 
-def test_a_segment_of_70_keeps_to_50_beacons_a_second_and_its_evidence() -> None:
+def test_a_segment_of_70_stays_below_50_beacons_a_second_and_keeps_its_evidence() -> None:
     cluster = Cluster(1, evidence_timeout_s=4.0)
     cluster.add(70)
     cluster.start()
@@ -51,7 +51,7 @@ def test_a_segment_of_70_keeps_to_50_beacons_a_second_and_its_evidence() -> None
 
     assert cluster.warm()
     assert cluster.network.counts["multicast_too_large"] == 0
-    assert 40 < cluster.count("beacons_sent") / 10 < 55
+    assert 20 < cluster.count("beacons_sent") / 10 < 50
 
 
 def test_40_segments_of_5_nodes_take_log_40_rounds() -> None:

@@ -1,0 +1,71 @@
+"""How often a node says unasked that it lives: often while something changes, else seldom.
+
+Nodes look around in *rounds*, and mostly speak in each. Where all hear each other and nothing has
+changed, a beacon tells nobody anything but that its sender lives, and wakes every process of the
+segment for it: the square of their number. So the pauses double then, up to what the failure
+detector bears, and begin anew with whatever is news.
+
+Source: RFC 6206, "The Trickle Algorithm", section 4.2: intervals double while all is consistent and
+are reset when something is not. Its suppression of what others have said has no place here, as
+nobody can say for another that it lives.
+"""
+
+from __future__ import annotations
+
+from chatter.core.context import Context
+
+# A segment hears at most this many beacons a second, whatever its size.
+BEACONS_PER_S = 50
+
+# Rounds between two beacons, at most, and what part of the failure timeout they may take: a silent
+# peer is asked after half of it, and one that only had nothing to say shall not be.
+MOST_ROUNDS = 4
+_CALM_PART = 0.4
+
+# What one hears counts as heard lately for so many rounds, or of the longest pauses: a beacon or
+# two may be lost.
+_ROUNDS_LATELY = 3.5
+_PAUSES_LATELY = 2.5
+
+
+class Pace:
+    """When it is time for a beacon."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._pause = 1
+        self._left = 0
+
+    @property
+    def interval_s(self) -> float:
+        """The time between two rounds."""
+        context = self._context
+        return max(context.config.beacon_interval_s, context.crowd / BEACONS_PER_S)
+
+    @property
+    def longest_s(self) -> float:
+        """The longest pause between two beacons of a node."""
+        return self.interval_s * self._most_rounds
+
+    @property
+    def lately_s(self) -> float:
+        """How long a multicast that was heard counts as heard lately."""
+        return max(_ROUNDS_LATELY * self.interval_s, _PAUSES_LATELY * self.longest_s)
+
+    def hurry(self) -> None:
+        """There is news: speak in the next round, and from then on often for a while."""
+        self._pause, self._left = 1, 0
+
+    def speaks(self) -> bool:
+        """Whether this round is one to speak in. Asked once in each."""
+        if self._left:
+            self._left -= 1
+            return False
+        self._left = self._pause - 1
+        self._pause = min(2 * self._pause, self._most_rounds)
+        return True
+
+    @property
+    def _most_rounds(self) -> int:
+        calm_s = _CALM_PART * self._context.config.failure_timeout_s
+        return max(1, min(MOST_ROUNDS, int(calm_s / self.interval_s)))
