@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from chatter.core.bulk import LISTED_NETID_BYTES, Bulk
 from chatter.core.channels import MulticastChannels
 from chatter.core.context import Context
 from chatter.core.duties import Duties, Duty
@@ -61,9 +62,6 @@ _TIME_SHARE = 0.8
 # Of a datagram, so much may go to the list of those who shall take it: the payload has to fit too.
 _LIST_SHARE = 4
 
-# A NetID in a distribution list and its entry in the table, at worst.
-_LISTED_NETID_BYTES = 28
-
 
 class Forwarder:
     """Knows the ways out of a node, and answers for those it chose."""
@@ -89,6 +87,7 @@ class Forwarder:
         self._plans: dict[_PlanKey, tuple[int, float, Plan]] = {}
         self._ranks: dict[NetID, float] = {}
         self._ranked_until = 0.0
+        self._bulk = Bulk(channels, lambda: links.has_data)
         self.duties = Duties(context, links, receipts, self._hand_over_again)
 
     def forward(
@@ -112,7 +111,7 @@ class Forwarder:
         ):
             duty = self.duties.open(gossip, now)
         handed_on = self._handed_on(gossip, duty, now)
-        most = max(1, (MAX_ROUTING_BYTES - handed_on.size_bound() - 2048) // _LISTED_NETID_BYTES)
+        most = max(1, (MAX_ROUTING_BYTES - handed_on.size_bound() - 2048) // LISTED_NETID_BYTES)
         for branch in planned.branches:
             for part in split_branch(branch, most):
                 self._send_branch(handed_on, part, now, duty)
@@ -158,11 +157,7 @@ class Forwarder:
     # The plan
 
     def _plan(self, gossip: Broadcasts, targets: Sequence[NetID], now: float) -> Plan:
-        if gossip.large:
-            channels = [one.index for one in self._channels]
-        else:
-            listed = 0 if gossip.to_everyone else _LISTED_NETID_BYTES
-            channels = self._channels.fitting(gossip.least_bound() + listed)
+        channels = self._bulk.usable(gossip, now)
         timing = self._context.timing
         timing.passed()
         size_class = 0
@@ -243,7 +238,7 @@ class Forwarder:
     ) -> list[tuple[NetID, ...]]:
         """The members in as many lists as are needed for each to fit beside the payload."""
         room = min(budget - gossip.size_bound(), budget // _LIST_SHARE)
-        most = max(1, room // _LISTED_NETID_BYTES)
+        most = max(1, room // LISTED_NETID_BYTES)
         if len(members) > most:
             # Neighbours cost a byte or two each, a tenth of what any may: mostly all fit at once.
             table, index = encode_table((self._context.local, gossip.id.origin, *members))

@@ -209,7 +209,6 @@ class Node:
             self._receipts,
             self._forwarder,
             self._watched,
-            max((one.budget for one in self._channels), default=0),
         )
         self._connections = Connections(
             context,

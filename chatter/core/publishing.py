@@ -21,11 +21,7 @@ from chatter.wire.idtable import sort_netids
 
 
 class Publishing:
-    """Gives each broadcast of ours its place, keeps it, and has it sent.
-
-    Args:
-        burst_bytes: the most that a datagram takes of what is gathered; 0: there is no group.
-    """
+    """Gives each broadcast of ours its place, keeps it, and has it sent."""
 
     def __init__(
         self,
@@ -35,7 +31,6 @@ class Publishing:
         receipts: Receipts,
         forwarder: Forwarder,
         watched: Watched,
-        burst_bytes: int,
     ) -> None:
         self._context = context
         self._store = store
@@ -44,7 +39,6 @@ class Publishing:
         self._forwarder = forwarder
         self._duties: Duties = forwarder.duties
         self._watched = watched
-        self._burst_bytes = min(MAX_BURST_BYTES, burst_bytes or MAX_BURST_BYTES)
         self._seqno = 0
         self.gathering: Gathering | None = None
         """Those that wait for others to go with them."""
@@ -105,7 +99,7 @@ class Publishing:
         context = self._context
         targets = context.peers.live_netids()
         local = context.local
-        limit = min(self._burst_bytes - head_bound(tag, local), room)
+        limit = min(MAX_BURST_BYTES - head_bound(tag, local), room)
         self.gathering = Gathering(
             BroadcastID(local, context.identity.epoch, self._seqno + 1),
             context.number + 1,

@@ -45,6 +45,28 @@ def test_each_of_a_burst_arrives_once_and_in_order(faults: list[Fault], seed: in
     assert entries < (broadcasts / 8 if not faults else broadcasts)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_flood_on_small_datagrams_goes_by_the_tree_and_is_overtaken_by_nothing(
+    seed: int,
+) -> None:
+    """And when it is over, what follows is multicast again."""
+    cluster = segments(1, 8, seed)
+    oracle = Oracle(cluster)
+
+    oracle.publish("a1", 3000, lambda _: cluster.rng.randbytes(1000), tags=(ORDERED,))
+    oracle.finish()
+    oracle.check()
+    flood = [one.message.via for member in cluster for one in member.inbox]
+    assert flood.count("tcp") > 0.9 * len(flood) > 0
+    assert cluster.count("numbers_asked") < 30
+    assert cluster.count("duplicates") < 30
+
+    cluster.run_for(1)
+    sent = cluster.broadcast("a1")
+    cluster.run_for(1)
+    assert {one.message.via for _, one in cluster.deliveries(sent)} == {"multicast"}
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_targeted_and_confirmed_ones_between_them_keep_their_place(seed: int) -> None:
     cluster = segments(2, 3, seed)

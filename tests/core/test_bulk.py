@@ -1,0 +1,98 @@
+"""Which way bursts go: the story of a tight loop on Ethernet."""
+
+from __future__ import annotations
+
+from chatter.core.bulk import MAX_ORIGINS, MOST_DATAGRAMS, SAME_WAY_FOR_S
+from chatter.ids import BroadcastID
+from chatter.wire.burst import Broadcasts, Burst, encode_bodies
+from tests.core.benches import LAN, LOOPBACK, ForwardingBench, reached
+from tests.core.parts import make_gossip, netid
+
+
+def burst_of(size: int, seqno: int = 1, hop: int = 0) -> Burst:
+    """Ten broadcasts of ours, or of another if they have made a hop, of so many bytes in all."""
+    payload, one_size = encode_bodies([bytes(size // 10)] * 10)
+    origin = netid(1) if not hop else netid(99)
+    return Burst(
+        BroadcastID(origin, 7, seqno), "tag", "bytes", payload, seqno, 10, one_size, hop, (), True
+    )
+
+
+def datagrams(desk: ForwardingBench, channel: int = 0) -> int:
+    """How many wait for a group, taken out."""
+    outbox, count = desk.channels[channel].outbox, 0
+    while outbox.take(desk.channels[channel].budget, 1 << 40) is not None:
+        count += 1
+    return count
+
+
+def test_a_burst_of_many_datagrams_goes_by_connections_and_what_follows_it_too() -> None:
+    """What overtook it would make it look lost."""
+    desk = ForwardingBench(hearing=8)
+    everybody = [netid(number) for number in range(2, 10)]
+    budget = desk.channels[0].budget
+
+    def ways(broadcasts: Broadcasts, now: float) -> tuple[bool, bool]:
+        """Whether it went by multicast, and by connections to everybody."""
+        desk.forwarder.forward(broadcasts, desk.targets(), now)
+        return datagrams(desk) > 0, reached(desk.branches()) == everybody
+
+    assert ways(burst_of(MOST_DATAGRAMS * budget - 200), 0.0) == (True, False)
+    assert ways(burst_of(MOST_DATAGRAMS * budget + 200, 11), 1.0) == (False, True)
+    assert ways(burst_of(budget, 21), 1.0 + SAME_WAY_FOR_S / 2) == (False, True)
+    lone = make_gossip(hop=0, number=31, id=BroadcastID(netid(1), 7, 31))
+    assert ways(lone, 1.0 + SAME_WAY_FOR_S * 0.9) == (False, True)
+    assert ways(lone, 1.1 + SAME_WAY_FOR_S) == (True, False)
+
+
+def test_as_long_as_something_of_it_waits_nothing_overtakes_it() -> None:
+    desk = ForwardingBench(hearing=8)
+    large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget)
+    lone = make_gossip(hop=0, number=31, id=BroadcastID(netid(1), 7, 31))
+
+    desk.forwarder.forward(large, desk.targets(), 0.0)
+    desk.forwarder.forward(lone, desk.targets(), 10.0)
+    assert datagrams(desk) == 0
+
+    desk.branches()  # it is sent
+    desk.forwarder.forward(lone, desk.targets(), 10.1)
+    assert datagrams(desk) == 1
+
+
+def test_a_relay_does_likewise_with_those_of_the_same_origin() -> None:
+    """A multicast of its would reach all to whom others bring it."""
+    desk = ForwardingBench(hearing=8)
+    large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget, hop=1)
+    desk.forwarder.forward(large, desk.targets(), 0.0)
+    assert datagrams(desk) == 0
+    assert len(reached(desk.branches())) == 8
+
+    desk.forwarder.forward(burst_of(500, 11, hop=1), desk.targets(), 0.1)
+    assert datagrams(desk) == 0
+    desk.forwarder.forward(make_gossip(1, hop=1, number=1), desk.targets(), 0.1)
+    assert datagrams(desk) == 1  # of another origin
+    desk.forwarder.forward(burst_of(500, 21, hop=1), desk.targets(), 0.1 + SAME_WAY_FOR_S)
+    assert datagrams(desk) == 1
+
+
+def test_so_many_origins_are_remembered_for_that() -> None:
+    desk = ForwardingBench(hearing=2)
+    large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget, hop=1)
+    for number in range(100, 101 + MAX_ORIGINS):
+        one = large._replace(id=BroadcastID(netid(number), 7, 1))
+        desk.forwarder.forward(one, desk.targets(), 0.0)
+    assert len(desk.forwarder._bulk._origins) == 1
+
+
+def test_neighbours_on_this_host_get_a_burst_in_one_large_datagram() -> None:
+    desk = ForwardingBench(hearing=4, deaf=3, specs=(LOOPBACK, LAN))
+    for number in range(6, 9):
+        peer = desk.context.peers.get(netid(number))
+        assert peer is not None
+        peer.hears[1] = 0.0
+        peer.limits[1] = 1 << 40
+
+    desk.forwarder.forward(burst_of(20 * desk.channels[1].budget), desk.targets(), 0.0)
+
+    assert (datagrams(desk, 0), datagrams(desk, 1)) == (1, 0)
+    assert reached(desk.branches()) == [netid(6), netid(7), netid(8)]
