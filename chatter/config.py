@@ -102,8 +102,10 @@ class Config:
     """For how long it keeps them, 1 to 86,400. Who was away for longer is told of a gap."""
 
     beacon_interval_s: float = 1.0
-    """Pause between a node's beacons, 0.05 to 60. Grows to n/50 s with n nodes in the segment, so
-    that a segment hears at most 50 beacons a second."""
+    """Pause between a node's rounds, 0.05 to 60; in each it may send a beacon. Grows to n/50 s with
+    n nodes in the segment, so that a segment hears at most 50 beacons a second. Where all hear each
+    other and nothing changes, beacons come up to four rounds apart, but not farther than two fifths
+    of ``failure_timeout_s``."""
 
     failure_timeout_s: float = 10.0
     """A peer that nobody has heard for so long is failed; at least 3.5 beacons (which is also what
