@@ -15,7 +15,7 @@ const ASK_MS = 5000; // for an answer that tells whether a connection is worth t
 export class Feed {
   /**
    * @param onMessage takes each message, parsed by whoever wants it: as text
-   * @param onState takes "connecting", "connected" or "disconnected", and why: "", "token" or "full"
+   * @param onState takes "connecting", "connected" or "disconnected", and why: "", "token", "refused" or "full"
    */
   constructor(onMessage, onState) {
     this.onMessage = onMessage;
@@ -88,15 +88,26 @@ export class Feed {
   // A browser does not tell a script why a WebSocket was refused, but it does tell the status of a
   // request, and logs one line for a failed one as for the other: so ask first.
   async retry() {
-    let status = 0;
+    let answer = null;
     try {
       const asked = { method: "HEAD", cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(ASK_MS) };
-      status = (await fetch("./", asked)).status;
+      answer = await fetch("./", asked);
     } catch {
       // Nobody there: that is what the next pause is for.
     }
-    if (status === 401) this.lost("token");
-    else if (status === 0 || status >= 500) this.lost("");
+    if (answer === null || answer.status >= 500) this.lost("");
+    else if (isRefused(answer)) this.lost(wantsToken(answer) ? "token" : "refused");
     else this.open();
   }
+}
+
+// By the node, or by the application around it, which may also send who is no longer logged in to
+// another page.
+function isRefused({ status, type }) {
+  return status === 401 || status === 403 || type === "opaqueredirect";
+}
+
+// The node does; an application has its own ways to log in.
+function wantsToken({ status, headers }) {
+  return status === 401 && /^bearer\b/i.test(headers.get("WWW-Authenticate") ?? "");
 }

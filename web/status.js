@@ -8,6 +8,7 @@ const WORDS = { connecting: "Connecting", connected: "Live", disconnected: "Disc
 const REASONS = {
   "": "No connection to the node. What you see is old; the page tries again by itself.",
   token: "This dashboard needs its token: open its address once with ?token= and the token at the end.",
+  refused: "You may not look at this dashboard any longer. What you see is old; log in and load the page again.",
   full: "Too many pages are open on this node. Close some, or look at the dashboard of another node.",
 };
 

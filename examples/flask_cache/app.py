@@ -44,8 +44,9 @@ def read_price(article: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+# Not for an hour: it may keep what was read just before a change.
 @invalidation.memoized
-@cache.memoize(timeout=60)  # shorter: it may keep what was read just before a change
+@cache.memoize(timeout=60)  # type: ignore[untyped-decorator]
 def total() -> int:
     """The sum of all prices."""
     with closing(database()) as connection:

@@ -59,6 +59,10 @@ class Browser:
         """Load a page."""
         self._ask("open", url=url)
 
+    def cookie(self, url: str, name: str, value: str) -> None:
+        """Have a cookie, as if the server at that address had set it."""
+        self._ask("cookie", url=url, name=name, value=value)
+
     def look(self, js: str) -> Any:
         """The value of an expression in the page."""
         return self._ask("look", js=js)
@@ -103,11 +107,16 @@ class Browser:
         return list(self._ask("seen")["requests"])
 
     @property
+    def failed(self) -> list[str]:
+        """What failed of that: why, or the status if that is an error's, and the address."""
+        return list(self._ask("seen")["failed"])
+
+    @property
     def feed_bytes(self) -> int:
         """Bytes that came by WebSocket."""
         return int(self._ask("seen")["feed_bytes"])
 
-    def _ask(self, name: str, **fields: Any) -> Any:
+    def _ask(self, name: str, /, **fields: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"do": name, **fields}).encode() + b"\n")

@@ -1,7 +1,8 @@
 """The driver: one page, told by JSON lines on stdin what to do, answering each with one on stdout.
 
 Each request is {"do": name, ...}; the answer {"value": ...} or {"error": text}. What the page logs,
-the errors of its scripts and the addresses it asks for are kept, and told by `seen`.
+the errors of its scripts, the addresses it asks for and those that failed are kept, and told by
+`seen`.
 """
 
 import json
@@ -40,10 +41,13 @@ class _Driver:
         self._page = page
         self._logged: list[str] = []
         self._requests: list[str] = []
+        self._failed: list[str] = []
         self._received = 0
         page.on("console", lambda one: self._logged.append(f"{one.type}: {one.text}"))
         page.on("pageerror", lambda one: self._logged.append(f"error: {one}"))
         page.on("request", lambda one: self._requests.append(one.url))
+        page.on("requestfailed", lambda one: self._failed.append(f"{one.failure}: {one.url}"))
+        page.on("response", self._response)
         page.on("websocket", self._websocket)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +60,9 @@ class _Driver:
 
     def do_open(self, url: str) -> None:
         self._page.goto(url)
+
+    def do_cookie(self, url: str, name: str, value: str) -> None:
+        self._page.context.add_cookies([{"url": url, "name": name, "value": value}])
 
     def do_look(self, js: str) -> Any:
         return self._page.evaluate(js)
@@ -80,9 +87,12 @@ class _Driver:
         self._page.screenshot(path=path, full_page=whole)
 
     def do_seen(self) -> dict[str, Any]:
+        # Playwright tells of events only while it is asked something, and those before the answer.
+        self._page.evaluate("0")
         return {
             "logged": self._logged,
             "requests": self._requests,
+            "failed": self._failed,
             "feed_bytes": self._received,
         }
 
@@ -112,8 +122,13 @@ class _Driver:
         session.detach()
         return found
 
+    def _response(self, response: Any) -> None:
+        if response.status >= 400:
+            self._failed.append(f"{response.status}: {response.url}")
+
     def _websocket(self, socket: Any) -> None:
         self._requests.append(socket.url)
+        socket.on("socketerror", lambda error: self._failed.append(f"{error}: {socket.url}"))
         socket.on("framereceived", self._frame)
 
     def _frame(self, payload: str | bytes) -> None:

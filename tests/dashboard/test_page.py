@@ -7,29 +7,33 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from gevent.pywsgi import WSGIServer
 
 from scripts.browser.client import Browser
 from scripts.lab.cluster import Cluster
 from scripts.lab.page import open_page, url_of
 from scripts.lab.tree import Place
+from tests.dashboard.browser import port_of, shown
+from tests.dashboard.page import Page, total_js
+from tests.net.nodes import wait_until
 
 pytestmark = pytest.mark.browser
 
 SEGMENTS, HOSTS = 3, 4
 
 
-class Stage:
-    """The cluster, the page that shows it, and what the page shows."""
+class Stage(Page):
+    """The page, and the cluster that it shows."""
 
     def __init__(self, cluster: Cluster, page: socket.socket, browser: Browser) -> None:
+        super().__init__(browser, url_of(page))
         self.cluster = cluster
-        self.browser = browser
-        self.url = url_of(page)
 
     @property
     def server(self) -> Place:
@@ -39,21 +43,6 @@ class Stage:
     def address(self, segment: int, number: int) -> str:
         return self.cluster.nodes[Place(segment, number)].address
 
-    def states(self) -> dict[str, str]:
-        """The nodes of the map, by address."""
-        found: dict[str, str] = self.browser.look(
-            "Object.fromEntries([...document.querySelectorAll('[data-testid=node]')]"
-            ".map(one => [one.dataset.address, one.dataset.state]))"
-        )
-        return found
-
-    def total(self, name: str) -> int:
-        """An exact total of the page."""
-        return int(self.browser.look(f"{_total(name)}"))
-
-    def until(self, js: str) -> None:
-        self.browser.wait(js)
-
     def broadcast(self, place: Place, **fields: Any) -> dict[str, Any]:
         """Have a node broadcast; what it answers."""
         node = self.cluster.nodes[place]
@@ -62,10 +51,6 @@ class Stage:
         for other in self.cluster.nodes.values():
             other.take()
         return answered
-
-
-def _total(name: str) -> str:
-    return f"Number(document.querySelector('[data-testid=total-{name}]').dataset.value)"
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +68,8 @@ def stage() -> Iterator[Stage]:
 
 
 def test_it_shows_twelve_nodes_in_three_segments(stage: Stage) -> None:
-    stage.until("document.querySelectorAll('[data-testid=node][data-state=alive]').length === 12")
-    stage.until("document.querySelector('[data-testid=status]').dataset.state === 'connected'")
+    stage.until_alive(12)
+    stage.until_connected()
     assert set(stage.states()) == set(stage.cluster.by_address)
     stage.until(
         "new Set([...document.querySelectorAll('[data-testid=node]')]"
@@ -131,16 +116,14 @@ def test_the_tree_of_a_broadcast_has_the_edges_of_its_receipt(stage: Stage, orig
 
 
 def test_counters_rise_by_what_was_broadcast(stage: Stage) -> None:
-    stage.until(f"{_total('deliveries')} === 11 * {_total('broadcasts')}")
+    stage.until(f"{total_js('deliveries')} === 11 * {total_js('broadcasts')}")
     before = {name: stage.total(name) for name in ("broadcasts", "deliveries")}
     for number in range(8):
         stage.broadcast(Place(1 + number % 3, 2), tag="counted", body=number)
-    stage.until(f"{_total('broadcasts')} >= {before['broadcasts'] + 8}")
-    stage.until(f"{_total('deliveries')} >= {before['deliveries'] + 88}")
+    stage.until(f"{total_js('broadcasts')} >= {before['broadcasts'] + 8}")
+    stage.until(f"{total_js('deliveries')} >= {before['deliveries'] + 88}")
     stage.broadcast(Place(1, 1), tag="last", body=None)
-    stage.until(
-        "document.querySelector('[data-testid=tag][data-tag=last]')?.dataset.value === '11'"
-    )
+    stage.until_tag("last", 11)
 
     assert stage.total("broadcasts") == before["broadcasts"] + 9
     assert stage.total("deliveries") == before["deliveries"] + 99
@@ -185,6 +168,7 @@ def test_nothing_was_logged_and_no_other_host_was_asked(stage: Stage) -> None:
     hosts = {urlsplit(one).netloc for one in stage.browser.requests}
 
     assert stage.browser.logged == []
+    assert stage.browser.failed == []
     assert hosts == {urlsplit(stage.url).netloc}
     assert any(one.startswith("ws://") for one in stage.browser.requests)
 
@@ -206,24 +190,69 @@ def test_a_killed_node_turns_failed(stage: Stage) -> None:
 
 def test_it_comes_back_by_itself_when_the_server_does(stage: Stage) -> None:
     stage.cluster.give_up(stage.server).kill()
-    stage.until("document.querySelector('[data-testid=status]').dataset.state !== 'connected'")
+    stage.until_connected(False)
     assert len(stage.states()) == 12, "the last picture stays"
     stage.cluster.start_node(stage.server)
-    stage.until("document.querySelector('[data-testid=status]').dataset.state === 'connected'")
-    stage.until("document.querySelectorAll('[data-testid=node][data-state=alive]').length === 11")
+    stage.until_connected()
+    stage.until_alive(11)
 
     ours = [one for one in stage.browser.logged if not re.search(r"net::ERR_|WebSocket", one)]
     assert ours == [], "but for what the browser itself says of a connection that was cut"
 
 
-def test_the_driver_reports_what_a_page_does_wrong() -> None:
-    """Else nothing logged would mean nothing."""
+def test_who_lacks_the_token_is_told_how_to_give_it() -> None:
     with Browser() as browser:
-        browser.open("data:text/html,<script>console.error('boo'); nowhere.at.all</script>")
-        logged = browser.logged
+        with shown(dashboard_token="0123456789abcdef") as node:
+            place = f"127.0.0.1:{port_of(node)}"
+            browser.open(f"http://{place}/?token=0123456789abcdef")
+            page = Page(browser, f"http://{place}/")
+            page.until_connected()
+        # Another cluster's, or the token was changed.
+        with shown(dashboard=place, dashboard_token="fedcba9876543210"):
+            page.until("document.getElementById('banner').textContent.includes('?token=')")
+            assert "log in" not in browser.look("document.getElementById('banner').textContent")
 
-    assert logged[0] == "error: boo"
-    assert any("nowhere is not defined" in one for one in logged)
+
+@contextmanager
+def serving(page: str) -> Iterator[str]:
+    """The address of a server that knows this page and no other."""
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        found = environ["PATH_INFO"] == "/"
+        start_response("200 OK" if found else "404 Not Found", [("Content-Type", "text/html")])
+        return [page.encode()] if found else []
+
+    server = WSGIServer(("127.0.0.1", 0), application, log=None)
+    server.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.stop()
+
+
+def until_some(end: str, told: Callable[[], list[str]]) -> None:
+    """Until one of the lines that are told ends so."""
+    wait_until(lambda: any(one.endswith(end) for one in told()), end)
+
+
+def test_the_driver_reports_what_a_page_does_wrong() -> None:
+    """Else nothing logged and nothing failed would mean nothing."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        page = (
+            "<script>console.error('boo'); nowhere.at.all</script>"
+            "<script>new WebSocket(`ws://${location.host}/ws`)</script>"
+            f"<script src='/no.js'></script><script src='{nowhere}'></script>"
+        )
+        with serving(page) as url, Browser() as browser:
+            browser.open(url)
+            # The browser tells of each when it comes to it: not in the page's order, nor at once.
+            for end in (f"404: ws{url.removeprefix('http')}/ws", f"404: {url}/no.js"):
+                until_some(end, lambda: browser.failed)
+            until_some(f"net::ERR_CONNECTION_REFUSED: {nowhere}", lambda: browser.failed)
+            until_some("error: boo", lambda: browser.logged)
+            until_some("nowhere is not defined", lambda: browser.logged)
 
 
 def test_without_chromium_the_reason_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

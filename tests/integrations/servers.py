@@ -164,6 +164,13 @@ class Server:
         told: dict[str, Any] = json.loads(self.ask("/who"))
         return told
 
+    def answers(self) -> bool:
+        """Whether any of its processes does."""
+        try:
+            return bool(self.who())
+        except OSError:
+            return False
+
     def signal(self, number: int) -> None:
         """To the first process, as `kill` does."""
         self.process.send_signal(number)

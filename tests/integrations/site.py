@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, jsonify, request
+from flask import Flask, Response, abort, current_app, jsonify, redirect, request
+from flask.typing import ResponseReturnValue
 
 from chatter import Message
 from chatter.integrations.flask import FlaskChatter
@@ -28,10 +29,12 @@ def count(body: Any, message: Message) -> None:
     _record(str(body))
 
 
-def may_look() -> bool | Response:
+def may_look() -> bool | ResponseReturnValue:
     """The application's own authorisation, for the dashboard."""
     if request.args.get("as") == "nobody":
         abort(401)
+    if request.cookies.get("user") == "guest":
+        return redirect("/login")
     return request.cookies.get("user") == "admin"
 
 

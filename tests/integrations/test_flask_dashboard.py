@@ -176,7 +176,7 @@ def test_the_live_page_follows_the_cluster(site: Site, kind: str) -> None:
     outside = site.outside()
     server = started(site, kind)
     server.until(lambda: len(outside.chatter.peers()) == 1, "the node")
-    server.until(lambda: answers(server), "the server")
+    server.until(server.answers, "the server")
     outside.chatter.broadcast("count", 1)
     with WebSocket(site.port, f"{PREFIX}/ws", **ADMIN) as live:
         assert live.refused is None
@@ -199,7 +199,7 @@ def test_the_live_page_follows_the_cluster(site: Site, kind: str) -> None:
 @pytest.mark.parametrize("kind", SERVERS)
 def test_who_may_not_look_gets_no_live_page(site: Site, kind: str) -> None:
     server = started(site, kind)
-    server.until(lambda: answers(server), "the server")
+    server.until(server.answers, "the server")
     for headers in ({}, {**ADMIN, "Origin": "http://elsewhere.example"}):
         with WebSocket(site.port, f"{PREFIX}/ws", **headers) as live:
             if live.refused is None:
@@ -213,16 +213,9 @@ def test_who_may_not_look_gets_no_live_page(site: Site, kind: str) -> None:
     assert "Traceback" not in server.log
 
 
-def answers(server: Server) -> bool:
-    try:
-        return bool(server.who())
-    except OSError:
-        return False
-
-
 def test_a_worker_that_ends_says_goodbye_to_browsers(site: Site) -> None:
     server = started(site, "gevent")
-    server.until(lambda: answers(server), "the server")
+    server.until(server.answers, "the server")
     with WebSocket(site.port, f"{PREFIX}/ws", **ADMIN) as live:
         live.next("snapshot")
         server.signal(signal.SIGTERM)
