@@ -95,6 +95,7 @@ def publisher() -> Desk:
     desk.node._context.peers.version += 1
     for _ in range(5):  # plans, tables and tags are known from then on
         send(desk, 1)
+    send(desk, MANY)
     return desk
 
 

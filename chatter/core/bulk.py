@@ -32,10 +32,10 @@ class Bulk:
     """Which channels are large enough.
 
     Args:
-        waiting: whether broadcasts wait for a connection.
+        waiting: whether something waits for a connection that takes it.
     """
 
-    def __init__(self, channels: MulticastChannels, waiting: Callable[[], bool]) -> None:
+    def __init__(self, channels: MulticastChannels, waiting: Callable[[float], bool]) -> None:
         self._channels = channels
         self._waiting = waiting
         self._origins: dict[NetID, tuple[float, list[int]]] = {}
@@ -46,18 +46,33 @@ class Bulk:
         if gossip.large:
             return [one.index for one in self._channels]
         listed = 0 if gossip.to_everyone else LISTED_NETID_BYTES
-        fitting = usable = self._channels.fitting(gossip.least_bound() + listed)
+        usable = self._channels.fitting(gossip.least_bound() + listed)
         if isinstance(gossip, Burst):
-            share = gossip.size_bound() // MOST_DATAGRAMS
-            usable = [one for one in fitting if self._channels[one].budget >= share]
-        origin = gossip.id.origin
-        if len(usable) < len(fitting):
-            if len(self._origins) >= MAX_ORIGINS:
-                self._origins.clear()
-            self._origins[origin] = (now + SAME_WAY_FOR_S, usable)
-        elif self._origins and gossip.to_everyone and origin in self._origins:
-            until, left = self._origins[origin]
-            if now < until or (not gossip.hop and self._waiting()):
+            few = self._few(gossip, usable)
+            if len(few) < len(usable):
+                if len(self._origins) >= MAX_ORIGINS:
+                    self._origins.clear()
+                self._origins[gossip.id.origin] = (now + SAME_WAY_FOR_S, few)
+                return few
+        if self._origins and gossip.to_everyone and gossip.id.origin in self._origins:
+            until, left = self._origins[gossip.id.origin]
+            if now < until or (not gossip.hop and self._waiting(now)):
                 return [one for one in usable if one in left]
-            del self._origins[origin]
+            del self._origins[gossip.id.origin]
         return usable
+
+    def usable_again(self, gossip: Broadcasts) -> list[int]:
+        """Those by which it may go to many who missed it.
+
+        None if it goes by connections now, where mostly it is late and not lost.
+        """
+        origin = self._origins.get(gossip.id.origin)
+        usable = self._channels.fitting(gossip.least_bound())
+        if isinstance(gossip, Burst):
+            usable = self._few(gossip, usable)
+        return usable if origin is None else [one for one in usable if one in origin[1]]
+
+    def _few(self, burst: Burst, fitting: list[int]) -> list[int]:
+        """Of these channels, the ones where it takes few datagrams."""
+        share = len(burst.payload) // MOST_DATAGRAMS
+        return [one for one in fitting if self._channels[one].budget >= share]

@@ -68,6 +68,8 @@ class Bursts:
         first, many = burst.id.seqno, burst.many
         alone = burst._replace(distribution=()) if burst.distribution else burst
         wanted: list[Broadcasts] = [alone]
+        if session is not None and burst.number > life.numbers.top:
+            life.flows(now)
         if life.takes_next(first, burst.number, many, sender, now):
             self._store.add_burst(alone, now)
         else:

@@ -54,7 +54,7 @@ _CLASS_BITS = 3
 # in a tree these add up.
 RANKED_FOR_S = IDLE_AFTER_S
 
-_PlanKey = tuple[bool, bool, int, tuple[int, ...], tuple[NetID, ...]]
+_PlanKey = tuple[bool, bool, bool, int, tuple[int, ...], tuple[NetID, ...]]
 
 # Each relay has so much of the time that is left, so that it answers before it is given up.
 _TIME_SHARE = 0.8
@@ -87,7 +87,7 @@ class Forwarder:
         self._plans: dict[_PlanKey, tuple[int, float, Plan]] = {}
         self._ranks: dict[NetID, float] = {}
         self._ranked_until = 0.0
-        self._bulk = Bulk(channels, lambda: links.has_data)
+        self._bulk = Bulk(channels, links.pending)
         self.duties = Duties(context, links, receipts, self._hand_over_again)
 
     def forward(
@@ -164,7 +164,10 @@ class Forwarder:
         if timing.knows_sends:
             size = gossip.size if gossip.large else len(gossip.payload)
             size_class = 1 + size.bit_length() // _CLASS_BITS
-        key = (not gossip.hop, gossip.large, size_class, tuple(channels), tuple(targets))
+        # Bursts follow each other: another head for the next would be a connection to open, and the
+        # two would overtake each other.
+        steady = isinstance(gossip, Burst) or size_class > 0
+        key = (not gossip.hop, gossip.large, steady, size_class, tuple(channels), tuple(targets))
         version = self._context.peers.version
         kept = self._plans.get(key)
         if kept is not None and kept[0] == version and now < kept[1]:
@@ -180,7 +183,7 @@ class Forwarder:
             self._knowledge(now, ours=not gossip.hop)._replace(
                 send_s=send_s,
                 most_branches=0 if send_s is None else timing.most_branches(send_s, now),
-                rank=None if send_s is None else self._rank,
+                rank=self._rank if steady else None,
             ),
             self._context.rng,
             channels=channels,
@@ -326,7 +329,7 @@ class Forwarder:
         if isinstance(again, Gossip) and again.confirm_ms:
             again = again._replace(confirm_ms=0)
         peers = [self._context.peers.get(netid) for netid in askers]
-        for index in self._channels.fitting(again.least_bound()):
+        for index in self._bulk.usable_again(again):
             if all(peer is not None and index in peer.hears for peer in peers):
                 channel = self._channels[index]
                 return all([channel.put_gossip(part) for part in again.parts(channel.budget)])

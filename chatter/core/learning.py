@@ -100,7 +100,7 @@ class Learning:
                 self._duties.reported(handed, record.groups, now)
         elif isinstance(record, Highest):
             for origin, epoch, number in record.entries:
-                self._repair.named(origin, epoch, number, netid, now)
+                self._repair.told_highest(origin, epoch, number, netid, now)
         elif isinstance(record, WantNumbers):
             self._repair.wanted(netid, record, now)
         elif isinstance(record, WantChunks):

@@ -37,6 +37,10 @@ MAX_LINKS = 4096
 LEAST_PATIENCE_S = 0.15
 MOST_PATIENCE_S = 2.0
 
+# ... and one to which a connection has to be opened first: three round trips, of processes that may
+# have to wait for their turn each time.
+CONNECTING_PATIENCE_S = 0.45
+
 # The slowest line on which a head is not taken for silent while it still receives: 4 Mbit/s.
 SLOWEST_BYTES_PER_S = 500_000
 
@@ -79,7 +83,8 @@ class Link:
 
         What is on its way counts too: over a slow line the peer has not even got it yet.
         """
-        patience_s = max(LEAST_PATIENCE_S, 4 * self.answer_s) * self.patience
+        least_s = CONNECTING_PATIENCE_S if self.session is None else LEAST_PATIENCE_S
+        patience_s = max(least_s, 4 * self.answer_s) * self.patience
         on_its_way = 0 if self.session is None else self.session.exchange.on_its_way
         return min(MOST_PATIENCE_S, patience_s) + on_its_way / SLOWEST_BYTES_PER_S
 

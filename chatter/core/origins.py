@@ -25,6 +25,10 @@ MAX_LIVES = 8192
 # Broadcasts that follow each other within so long have a pace.
 STEADY_S = 0.5
 
+# A burst that came by a connection, ahead of all others, is one of many: those behind it wait in
+# the queues of heads, who answer for them, while beacons name them already.
+FLOWS_FOR_S = 0.5
+
 # Broadcasts that came too late, so that no receipt names us for a second copy of one; those of the
 # last minutes of a bad network.
 MAX_TOO_LATE = 4096
@@ -39,6 +43,7 @@ class OriginLife:
     __slots__ = (
         "_held",
         "epoch",
+        "flows_until",
         "named_at",
         "numbers",
         "order",
@@ -63,6 +68,8 @@ class OriginLife:
         """When a new number was last heard of."""
         self.pace_s = 0.0
         """The usual pause between two numbers; 0 while there is no steady pace."""
+        self.flows_until = float("-inf")
+        """Until when what others name of it is taken to be under way to us by connections."""
         self.wants: Wants | None = None
         """What is being asked for."""
         self.top_at_look = 0
@@ -101,6 +108,10 @@ class OriginLife:
         pause_s = now - self.named_at
         self.named_at = now
         self.pace_s = (3 * self.pace_s + pause_s) / 4 if pause_s < STEADY_S else 0.0
+
+    def flows(self, now: float) -> None:
+        """It comes by connections, one burst after the other."""
+        self.flows_until = now + FLOWS_FOR_S
 
     def ordered(self) -> Order:
         """Its order, made if it is needed for the first time."""

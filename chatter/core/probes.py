@@ -28,8 +28,11 @@ ASKED_FOR_EACH_MISSED = 2
 # ... and so many in one go at most: each may need a connection.
 MOST_ASKED = 16
 
-# A probe may overtake the multicast it asks about, which can wait in another socket's buffer.
+# A probe may overtake the multicast it asks about, which can wait in another socket's buffer. There
+# is more time where evidence alone is asked for: on a busy host a process has to wait for its turn,
+# and that many are late must not look as if a group had died.
 GRACE_S = 0.05
+EVIDENCE_GRACE_S = 0.2
 
 # Ids that wait for the grace to pass. A peer sends one a second for evidence, and those of
 # confirmed and targeted broadcasts that it missed: a thousand a second are far behind already.
@@ -71,6 +74,7 @@ class Probes:
         self._missed = 0
         """How many told that they missed a multicast since others were asked last."""
         self._checks: list[tuple[float, BroadcastID, NetID, bool]] = []
+        """When to look whether a broadcast came, who asks, and whether he wants an answer."""
         self._took: dict[NetID, list[BroadcastID]] = {}
         self._took_at = float("inf")
 
@@ -88,7 +92,7 @@ class Probes:
             return
         self._asked_at[channel] = now
         self._missed = 0
-        most = min(MOST_ASKED, 1 + ASKED_FOR_EACH_MISSED * missed, len(members))
+        most = min(MOST_ASKED, max(1, ASKED_FOR_EACH_MISSED * missed), len(members))
         for member in self._context.rng.sample(members, most):
             if self._links.send(member, Probe((broadcast,))):
                 self._context.counts["probes_sent"] += 1
@@ -122,8 +126,9 @@ class Probes:
                 if self._origins.accepted(broadcast):
                     taken.append(broadcast)
             elif len(self._checks) < MAX_CHECKS:
-                heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, probe.answer))
-                self._context.wake(now + GRACE_S)
+                at = now + (GRACE_S if probe.answer else EVIDENCE_GRACE_S)
+                heapq.heappush(self._checks, (at, broadcast, sender, probe.answer))
+                self._context.wake(at)
         if probe.answer and taken:
             self._links.send(sender, Took(tuple(taken)))
 
@@ -151,10 +156,12 @@ class Probes:
             elif not self._accepting():
                 heapq.heappush(self._checks, (now + GRACE_S, broadcast, sender, answer))
             elif not self._under_way(broadcast, sender):
-                self._context.counts["probes_missed"] += 1
                 peer = self._context.peers.get(sender)
-                if peer is not None:
+                if peer is not None and not answer:
+                    if max(peer.heard.values(), default=0.0) > now - EVIDENCE_GRACE_S:
+                        continue  # we hear it: this one is late, or was lost, and has a number
                     peer.heard.clear()  # until it is heard again we do not say that we hear it
+                self._context.counts["probes_missed"] += 1
                 wanted.setdefault(sender, []).append(broadcast)
         for sender, broadcasts in wanted.items():
             self._links.send(sender, Want(tuple(broadcasts)))

@@ -26,6 +26,10 @@ from chatter.wire.records import Highest, Record, Top, WantNumbers
 # Datagrams on their way through two sockets overtake each other by so much.
 REORDER_S = 0.005
 
+# ... and bursts on their way through two trees by so much: heads change, and new connections have
+# to be opened. What they lose with a head its parent makes good, which takes as long.
+OVERTAKEN_S = 0.3
+
 # The round trip of a busy local network, as nothing is measured yet; and how far the first
 # questions of n receivers are spread, so that one answer comes before most of them are asked.
 RTT_GUESS_S = 0.005
@@ -71,6 +75,9 @@ class Repair:
         self._due: list[tuple[float, int, Wants]] = []
         self._scheduled = 0
         self._own: OriginLife | None = None
+        self._told: dict[tuple[NetID, int], tuple[int, NetID]] = {}
+        """How far those have come that flow, and who told so: taken up when they flow no more."""
+        self._told_at = float("inf")
 
     # What comes
 
@@ -96,6 +103,20 @@ class Repair:
         if numbers.lost:
             self._lose(life, [])
         return new
+
+    def told_highest(self, origin: NetID, epoch: int, number: int, by: NetID, now: float) -> None:
+        """A peer says how far an origin has come, as it does again and again.
+
+        While bursts of that origin reach us by connections it tells nothing yet: those behind are
+        on their way. To ask for all of them would be a second flood.
+        """
+        life = self._origins.get(origin, epoch)
+        if life is None or now >= life.flows_until:
+            self.named(origin, epoch, number, by, now)
+        elif number > life.numbers.top:
+            self._told[origin, epoch] = (max(number, self._told.get((origin, epoch), (0,))[0]), by)
+            self._told_at = min(self._told_at, life.flows_until)
+            self._context.wake(self._told_at)
 
     def named(self, origin: NetID, epoch: int, number: int, by: NetID, now: float) -> None:
         """A peer says that this number of an origin exists."""
@@ -166,6 +187,11 @@ class Repair:
 
     def tick(self, now: float) -> None:
         """Ask for what is due, and give up what nobody answers."""
+        if now >= self._told_at:
+            self._told_at = float("inf")
+            told, self._told = self._told, {}
+            for (origin, epoch), (number, by) in told.items():
+                self.told_highest(origin, epoch, number, by, now)
         for _ in range(MAX_STREAMS_PER_TICK):
             if not self._due or self._due[0][0] > now:
                 return
@@ -179,9 +205,9 @@ class Repair:
         while self._due:
             at, _, wants = self._due[0]
             if wants.at == at and wants.life.wants is wants:
-                return at
+                return min(at, self._told_at)
             heapq.heappop(self._due)  # it was moved forward, or all of it came
-        return float("inf")
+        return self._told_at
 
     # What is missing
 
@@ -193,7 +219,7 @@ class Repair:
         if wants is None:
             wants = life.wants = Wants(life)
         asks = len(wants.asks)
-        wants.cover(now + self._first_wait_s(), now)
+        wants.cover(now + self._first_wait_s(life, now), now)
         if len(wants.asks) > asks:
             self._schedule(wants, wants.asks[-1].at)
 
@@ -217,9 +243,10 @@ class Repair:
             return
         self._schedule(wants, ask.at)
 
-    def _first_wait_s(self) -> float:
+    def _first_wait_s(self, life: OriginLife, now: float) -> float:
         spread_s = max(RTT_GUESS_S, SPREAD_S_PER_PEER * len(self._context.peers))
-        return REORDER_S + self._context.rng.uniform(0.0, spread_s)
+        least_s = REORDER_S if now >= life.flows_until else OVERTAKEN_S
+        return least_s + self._context.rng.uniform(0.0, spread_s)
 
     def _schedule(self, wants: Wants, at: float) -> None:
         if at < wants.at:

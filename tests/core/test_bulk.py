@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatter.core.bulk import MAX_ORIGINS, MOST_DATAGRAMS, SAME_WAY_FOR_S
-from chatter.ids import BroadcastID
+from chatter.ids import BroadcastID, NetID
 from chatter.wire.burst import Broadcasts, Burst, encode_bodies
 from tests.core.benches import LAN, LOOPBACK, ForwardingBench, reached
 from tests.core.parts import make_gossip, netid
@@ -51,12 +51,45 @@ def test_as_long_as_something_of_it_waits_nothing_overtakes_it() -> None:
     lone = make_gossip(hop=0, number=31, id=BroadcastID(netid(1), 7, 31))
 
     desk.forwarder.forward(large, desk.targets(), 0.0)
-    desk.forwarder.forward(lone, desk.targets(), 10.0)
+    desk.forwarder.forward(lone, desk.targets(), 2 * SAME_WAY_FOR_S)
     assert datagrams(desk) == 0
 
     desk.branches()  # it is sent
-    desk.forwarder.forward(lone, desk.targets(), 10.1)
+    desk.forwarder.forward(lone, desk.targets(), 2 * SAME_WAY_FOR_S)
     assert datagrams(desk) == 1
+
+
+def test_for_who_takes_nothing_of_it_nobody_waits() -> None:
+    desk = ForwardingBench(hearing=8)
+    large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget)
+    lone = make_gossip(hop=0, number=31, id=BroadcastID(netid(1), 7, 31))
+
+    desk.forwarder.forward(large, desk.targets(), 0.0)
+    desk.forwarder.forward(lone, desk.targets(), 0.1 + desk.context.config.slow_after_s)
+    assert datagrams(desk) == 1
+
+
+def test_what_goes_by_connections_is_not_repaired_by_multicast() -> None:
+    desk = ForwardingBench(hearing=8)
+    budget = desk.channels[0].budget
+    askers = [netid(2), netid(3)]
+    assert desk.forwarder.multicast_again(burst_of(budget), askers)
+    assert not desk.forwarder.multicast_again(burst_of((MOST_DATAGRAMS + 1) * budget), askers)
+
+    desk.forwarder.forward(burst_of((MOST_DATAGRAMS + 1) * budget), desk.targets(), 0.0)
+    assert not desk.forwarder.multicast_again(burst_of(budget), askers)
+
+
+def test_bursts_keep_to_their_heads_though_nothing_is_measured() -> None:
+    """Another head would be another connection to open, and would be overtaken."""
+    desk = ForwardingBench(deaf=20)
+
+    def heads(broadcasts: Broadcasts, now: float) -> frozenset[NetID]:
+        desk.forwarder.forward(broadcasts, desk.targets(), now)
+        return frozenset(desk.branches())
+
+    assert len({heads(burst_of(500, 10 * step), step) for step in range(1, 10)}) == 1
+    assert len({heads(make_gossip(step, number=step), step) for step in range(1, 10)}) > 1
 
 
 def test_a_relay_does_likewise_with_those_of_the_same_origin() -> None:

@@ -104,6 +104,19 @@ def test_it_is_passed_on_whole_and_answered_once() -> None:
     assert pair.answers(0.2) == [Ack(1, ((1, 1),))]
 
 
+def test_by_a_connection_and_ahead_of_all_it_tells_that_more_is_on_its_way() -> None:
+    pair = Pair()
+    pair.give(foreign(make_burst(1, 6)))
+    node = pair.server.node
+    (life,) = [one for one in node._origins if one.origin == foreign(make_burst(1, 6)).id.origin]
+    since = life.flows_until
+    assert since > 0.0
+
+    life.flows_until = 0.0
+    pair.give(foreign(make_burst(1, 6)))  # a repair of what is here tells nothing
+    assert life.flows_until == 0.0
+
+
 def test_our_own_that_comes_back_is_done() -> None:
     pair = Pair()
     node = pair.server.node

@@ -380,6 +380,42 @@ def test_a_lost_tail_is_found_by_its_name() -> None:
     assert bench.run(1.0 + FIRST_WAIT_S) == [(HELPER, WantNumbers(ORIGIN, EPOCH, ((2, 3),)))]
 
 
+def test_of_what_flows_by_connections_nothing_is_asked_for_that_a_beacon_names() -> None:
+    """It is on its way: a question for all of it would be a second flood."""
+    bench = Bench()
+    for step in range(100):  # for ten seconds, and others are always ahead of us
+        now = step / 10
+        bench.life.flows(now)
+        assert bench.get(step + 1, now)
+        bench.repair.told_highest(ORIGIN, EPOCH, step + 5000, netid(4), now)
+        assert bench.run(now) == []
+    assert bench.life.numbers.last_missing == 0
+
+    (asked,) = bench.run(9.9 + origins.FLOWS_FOR_S + FIRST_WAIT_S)
+    assert asked == (HELPER, WantNumbers(ORIGIN, EPOCH, ((101, 5099),)))
+
+
+def test_what_came_meanwhile_is_not_asked_for_either() -> None:
+    bench = Bench()
+    bench.life.flows(0.0)
+    bench.get(1)
+    bench.repair.told_highest(ORIGIN, EPOCH, 3, netid(4), 0.0)
+    bench.get(2, 0.1)
+    bench.get(3, 0.1)
+
+    assert bench.run(60.0) == []
+    assert bench.repair.next_wakeup() == float("inf")
+
+
+def test_what_is_overtaken_by_another_tree_has_longer() -> None:
+    bench = Bench()
+    bench.life.flows(0.0)
+    bench.get(1)
+    bench.get(3)
+    assert bench.run(FIRST_WAIT_S) == []
+    assert len(bench.run(repair.OVERTAKEN_S + FIRST_WAIT_S)) == 1
+
+
 def test_of_a_stream_that_is_only_named_nothing_is_asked_but_since_when_it_is_ours() -> None:
     bench = Bench()
     bench.repair.named(ORIGIN, EPOCH, 10, netid(4), 0.0)

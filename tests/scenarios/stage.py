@@ -8,12 +8,24 @@ from chatter.ids import BroadcastID
 from chatter.testing import Cluster
 
 
-def segments(count: int, nodes: int, seed: int = 0, **options: Any) -> Cluster:
-    """Segments a, b, c ... between which no multicast passes; all join by a1, and have long met."""
+def segments(
+    count: int, nodes: int, seed: int = 0, *, one_host: bool = False, **options: Any
+) -> Cluster:
+    """Segments a, b, c ... between which no multicast passes; all join by a1, and have long met.
+
+    Args:
+        one_host: whether those of a segment are on one host, where datagrams are so large that a
+            tight loop stays in them; else its bursts go by the tree.
+    """
     cluster = Cluster(seed)
-    first = cluster.add(1, segment="a", **options)
+
+    def host(name: str) -> str | None:
+        return name if one_host else None
+
+    first = cluster.add(1, segment="a", host=host("a"), **options)
     for name in "abcdefghij"[:count]:
-        cluster.add(nodes - (name == "a"), segment=name, join=first, **options)
+        more = nodes - (name == "a")
+        cluster.add(more, segment=name, join=first, host=host(name), **options)
     cluster.start()
     cluster.run_until(cluster.warm)
     cluster.run_for(5)

@@ -76,13 +76,13 @@ def test_a_probe_notices_long_before_and_fetches_what_was_missed() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_whoever_broadcasts_into_a_dead_group_knows_within_a_second(seed: int) -> None:
+def test_whoever_broadcasts_into_a_dead_group_knows_within_two_seconds(seed: int) -> None:
     cluster = segments(1, 16, seed)
     cluster.run_for(30)  # all is calm: beacons come seldom
     cluster.network.add(Lose(1.0, kinds=["multicast"]))
 
     sent = []
-    for _ in range(10):
+    for _ in range(20):
         sent.append(cluster.broadcast("a1"))
         cluster.run_for(0.1)
 

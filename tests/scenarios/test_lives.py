@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chatter.testing import Cluster, Scenario
@@ -90,7 +92,8 @@ def test_a_restart_supersedes_the_former_life(seed: int) -> None:
 @pytest.mark.parametrize("groups", [True, False], ids=["multicast", "tcp alone"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_node_whose_clock_went_back_draws_an_epoch_above(seed: int, groups: bool) -> None:
-    cluster = segments(2, 3, seed, **({} if groups else {"groups": ()}))
+    options: dict[str, Any] = {} if groups else {"groups": ()}
+    cluster = segments(2, 3, seed, **options)
     back = cluster["b2"]
     first = cluster.broadcast(back)
     cluster.run_for(1)
