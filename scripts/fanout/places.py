@@ -4,12 +4,16 @@ import contextlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from scripts.lab.errors import LabError
 from scripts.lab.namespaces import MAX_HOSTS, MAX_SEGMENTS, NamespaceLab, why_not
 from scripts.measuring.errors import MeasureError
 
 LOOPBACK = "127.0.0.1"
+
+# What the kernel knows of neighbours, in all namespaces together; arp(7).
+NEIGHBOURS = Path("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ def open_places(segments: int, processes: int) -> Iterator[Places]:
             f"a lab has at most {MAX_SEGMENTS} segments of {MAX_HOSTS} hosts,"
             f" {processes} processes in {segments} are more"
         )
+    check_neighbours(segments, hosts)
     try:
         with NamespaceLab(segments, hosts) as lab:
             # In turn, so that fewer processes are spread over all segments too.
@@ -63,3 +68,20 @@ def open_places(segments: int, processes: int) -> Iterator[Places]:
             )
     except LabError as error:
         raise MeasureError(str(error)) from error
+
+
+def check_neighbours(segments: int, hosts: int) -> None:
+    """See that the hosts of a segment can all connect to each other.
+
+    Raises:
+        MeasureError: the kernel's table is too small, and connections would time out; says what to
+            do.
+    """
+    needed = segments * (hosts + 1) ** 2  # with the router
+    most = int(NEIGHBOURS.read_text())
+    if needed > most:
+        raise MeasureError(
+            f"{hosts} hosts in each segment need {needed:,} entries in the table of neighbours,"
+            f" which all namespaces share, and it holds {most:,}:"
+            f" run `sysctl -w net.ipv4.neigh.default.gc_thresh3={2 * needed}`"
+        )
