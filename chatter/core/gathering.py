@@ -21,11 +21,12 @@ from chatter.wire.gossip import NO_NETIDS, Gossip
 # Larger bodies go alone: of them a frame holds so few that little is won.
 MAX_GATHERED_BYTES = min(7 * 1024, MAX_BODY_BYTES)
 
-# Together they take no more of the receivers' credit than the least that is granted at a time. More
-# in one would win little: what is done once for all of them is then a few steps for each.
-MAX_BURST_BYTES = 30 * 1024
+# Together they take no more of the receivers' credit than the least that is granted at a time, so
+# each counts what it is charged. More in one would win little: what is done once for all of them is
+# then a few steps for each.
+MAX_BURST_BYTES = MAX_CHARGE_BYTES - CHARGE_BYTES
 MAX_GATHERED = 240
-assert MAX_BURST_BYTES + MAX_GATHERED * MORE_CHARGE_BYTES + CHARGE_BYTES < MAX_CHARGE_BYTES
+MORE_BYTES = SIZE_BYTES + MORE_CHARGE_BYTES
 
 _make = tuple.__new__
 
@@ -38,7 +39,7 @@ class Gathering:
         number: its number.
         targets: whom they are meant for.
         version: of what is known of peers; with another one they might be for others.
-        limit: bytes that their bodies and sizes may take together.
+        limit: bytes that their bodies may take together, each with MORE_BYTES.
     """
 
     __slots__ = (
@@ -82,7 +83,7 @@ class Gathering:
     @property
     def size(self) -> int:
         """What they will take in a queue, without what is said of them all."""
-        return self._limit - self._left
+        return self._limit - self._left - MORE_CHARGE_BYTES * len(self.bodies)
 
     def add(
         self, tag: str, codec: str, body: bytes, compress: bool, version: int
@@ -92,7 +93,7 @@ class Gathering:
         In a tight loop this is most of what a broadcast costs, so it is one step.
         """
         bodies = self.bodies
-        left = self._left - len(body) - SIZE_BYTES
+        left = self._left - len(body) - MORE_BYTES
         if (
             left < 0
             or tag != self._tag

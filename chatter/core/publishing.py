@@ -8,14 +8,14 @@ from chatter.core.context import Context
 from chatter.core.duties import Duties
 from chatter.core.effects import FlushSoon
 from chatter.core.forwarder import Forwarder
-from chatter.core.gathering import MAX_BURST_BYTES, Gathering
+from chatter.core.gathering import MAX_BURST_BYTES, MORE_BYTES, Gathering
 from chatter.core.large import header_of, with_payload
 from chatter.core.receipts import Receipts
 from chatter.core.repair import Repair
 from chatter.core.store import Store
 from chatter.core.watched import Watched
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.burst import SIZE_BYTES, Burst, head_bound
+from chatter.wire.burst import Burst, head_bound
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import sort_netids
 
@@ -108,7 +108,7 @@ class Publishing:
             compress,
             targets,
             context.peers.version,
-            max(len(body) + SIZE_BYTES, limit),
+            max(len(body) + MORE_BYTES, limit),
         )
         context.effects.append(FlushSoon())
         joined = self.join(tag, codec, body, compress)
