@@ -17,9 +17,17 @@ from chatter.wire.burst import Broadcasts, Burst
 # carried four times the messages of 128 bytes, and five times those of a kilobyte.
 MOST_DATAGRAMS = 8
 
+# ... and one of more than this does if one went so before: with little room left in the queues a
+# tight loop makes smaller ones.
+STILL_MANY_DATAGRAMS = 2
+
 # After such a burst all of its origin's go the same way for so long, and at the origin while it
 # still waits. What overtook it would make it look lost, and be answered by questions for all of it.
 SAME_WAY_FOR_S = 0.25
+
+# Who relays them knows less of what comes, and its multicast would reach all to whom other heads
+# bring the same.
+RELAYED_FOR_S = 2.0
 
 # Origins of such bursts at a time. With more than that no network carries much of any.
 MAX_ORIGINS = 64
@@ -52,14 +60,20 @@ class Bulk:
             if len(few) < len(usable):
                 if len(self._origins) >= MAX_ORIGINS:
                     self._origins.clear()
-                self._origins[gossip.id.origin] = (now + SAME_WAY_FOR_S, few)
+                self._keep(gossip, few, now)
                 return few
         if self._origins and gossip.to_everyone and gossip.id.origin in self._origins:
             until, left = self._origins[gossip.id.origin]
             if now < until or (not gossip.hop and self._waiting(now)):
+                if isinstance(gossip, Burst) and self._is_still_many(gossip, left):
+                    self._keep(gossip, left, now)
                 return [one for one in usable if one in left]
             del self._origins[gossip.id.origin]
         return usable
+
+    def carries(self, gossip: Broadcasts) -> bool:
+        """Whether its origin's go by connections now, as far as they have to."""
+        return bool(self._origins) and gossip.id.origin in self._origins
 
     def usable_again(self, gossip: Broadcasts) -> list[int]:
         """Those by which it may go to many who missed it.
@@ -71,6 +85,14 @@ class Bulk:
         if isinstance(gossip, Burst):
             usable = self._few(gossip, usable)
         return usable if origin is None else [one for one in usable if one in origin[1]]
+
+    def _keep(self, burst: Burst, left: list[int], now: float) -> None:
+        for_s = RELAYED_FOR_S if burst.hop else SAME_WAY_FOR_S
+        self._origins[burst.id.origin] = (now + for_s, left)
+
+    def _is_still_many(self, burst: Burst, left: list[int]) -> bool:
+        budgets = [one.budget for one in self._channels if one.index not in left]
+        return len(burst.payload) > STILL_MANY_DATAGRAMS * min(budgets)
 
     def _few(self, burst: Burst, fitting: list[int]) -> list[int]:
         """Of these channels, the ones where it takes few datagrams."""

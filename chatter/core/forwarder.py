@@ -160,14 +160,14 @@ class Forwarder:
         channels = self._bulk.usable(gossip, now)
         timing = self._context.timing
         timing.passed()
+        # What goes in bulk keeps to one tree, whatever is measured and is connected meanwhile: in
+        # another the next would overtake it, and look as if it were lost.
+        bulk = isinstance(gossip, Burst) or self._bulk.carries(gossip)
         size_class = 0
-        if timing.knows_sends:
+        if timing.knows_sends and not bulk:
             size = gossip.size if gossip.large else len(gossip.payload)
             size_class = 1 + size.bit_length() // _CLASS_BITS
-        # Bursts follow each other: another head for the next would be a connection to open, and the
-        # two would overtake each other.
-        steady = isinstance(gossip, Burst) or size_class > 0
-        key = (not gossip.hop, gossip.large, steady, size_class, tuple(channels), tuple(targets))
+        key = (not gossip.hop, gossip.large, bulk, size_class, tuple(channels), tuple(targets))
         version = self._context.peers.version
         kept = self._plans.get(key)
         if kept is not None and kept[0] == version and now < kept[1]:
@@ -183,7 +183,8 @@ class Forwarder:
             self._knowledge(now, ours=not gossip.hop)._replace(
                 send_s=send_s,
                 most_branches=0 if send_s is None else timing.most_branches(send_s, now),
-                rank=self._rank if steady else None,
+                rank=self._rank if bulk or size_class else None,
+                warm=_never if bulk else self._links.warm,
             ),
             self._context.rng,
             channels=channels,
@@ -394,6 +395,10 @@ class Forwarder:
             self._membership.segments,
             self._context.timing.one_way_s,
         )
+
+
+def _never(netid: NetID) -> bool:
+    return False
 
 
 def _pulled(gossip: Broadcasts) -> Broadcasts:

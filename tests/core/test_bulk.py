@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from chatter.core.bulk import MAX_ORIGINS, MOST_DATAGRAMS, SAME_WAY_FOR_S
+from chatter.core.bulk import (
+    MAX_ORIGINS,
+    MOST_DATAGRAMS,
+    RELAYED_FOR_S,
+    SAME_WAY_FOR_S,
+    STILL_MANY_DATAGRAMS,
+)
+from chatter.core.timing import LEAST_SAMPLES, LEAST_SENDS
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.burst import Broadcasts, Burst, encode_bodies
 from tests.core.benches import LAN, LOOPBACK, ForwardingBench, reached
+from tests.core.connections import bring_up
 from tests.core.parts import make_gossip, netid
 
 
@@ -80,16 +88,26 @@ def test_what_goes_by_connections_is_not_repaired_by_multicast() -> None:
     assert not desk.forwarder.multicast_again(burst_of(budget), askers)
 
 
-def test_bursts_keep_to_their_heads_though_nothing_is_measured() -> None:
-    """Another head would be another connection to open, and would be overtaken."""
+def test_bursts_keep_to_their_tree_whatever_is_measured_and_connected_meanwhile() -> None:
+    """In another the next would overtake it, on connections that have to be opened first."""
     desk = ForwardingBench(deaf=20)
 
-    def heads(broadcasts: Broadcasts, now: float) -> frozenset[NetID]:
+    def tree(broadcasts: Broadcasts, now: float) -> frozenset[tuple[NetID, int]]:
         desk.forwarder.forward(broadcasts, desk.targets(), now)
-        return frozenset(desk.branches())
+        branches = desk.branches()
+        return frozenset((head, len(some[0].distribution)) for head, some in branches.items())
 
-    assert len({heads(burst_of(500, 10 * step), step) for step in range(1, 10)}) == 1
-    assert len({heads(make_gossip(step, number=step), step) for step in range(1, 10)}) > 1
+    assert len({tree(make_gossip(step, number=step), step) for step in range(1, 10)}) > 1
+    first = tree(burst_of(500), 10.0)
+    bring_up(desk.links, netid(7))
+    for _ in range(LEAST_SENDS):
+        desk.context.timing.sent(0.0001)
+    for number in range(2, 22):
+        for _ in range(LEAST_SAMPLES):
+            desk.context.timing.answered(netid(number), 0.1, 10.0)
+    assert tree(burst_of(50_000, 11), 11.0) == first
+    desk.links.down(next(desk.links.sessions()), 11.0)
+    assert tree(burst_of(20_000, 21), 12.0) == first
 
 
 def test_a_relay_does_likewise_with_those_of_the_same_origin() -> None:
@@ -104,8 +122,28 @@ def test_a_relay_does_likewise_with_those_of_the_same_origin() -> None:
     assert datagrams(desk) == 0
     desk.forwarder.forward(make_gossip(1, hop=1, number=1), desk.targets(), 0.1)
     assert datagrams(desk) == 1  # of another origin
-    desk.forwarder.forward(burst_of(500, 21, hop=1), desk.targets(), 0.1 + SAME_WAY_FOR_S)
+    desk.forwarder.forward(burst_of(500, 21, hop=1), desk.targets(), RELAYED_FOR_S)
     assert datagrams(desk) == 1
+
+
+def test_smaller_bursts_of_the_same_flood_keep_it_by_connections_and_small_ones_do_not() -> None:
+    desk = ForwardingBench(hearing=8)
+    budget = desk.channels[0].budget
+    now = 0.0
+
+    def goes_by_multicast(size: int) -> bool:
+        desk.forwarder.forward(burst_of(size), desk.targets(), now)
+        desk.branches()
+        return datagrams(desk) > 0
+
+    assert not goes_by_multicast((MOST_DATAGRAMS + 1) * budget)
+    for _ in range(5):
+        now += SAME_WAY_FOR_S * 0.8
+        assert not goes_by_multicast((STILL_MANY_DATAGRAMS + 1) * budget)
+    now += SAME_WAY_FOR_S * 0.8
+    assert not goes_by_multicast(budget)
+    now += SAME_WAY_FOR_S * 0.8
+    assert goes_by_multicast(budget)
 
 
 def test_so_many_origins_are_remembered_for_that() -> None:
