@@ -112,7 +112,8 @@ class Config:
     it grows to in large segments, as three lost beacons in a row must not fail a peer)."""
 
     evidence_timeout_s: float = 15.0
-    """For so long, or 3.5 beacons, a peer that said it hears our multicasts is served by them."""
+    """For so long, or three and a half of the longest pauses between two beacons, a peer that said
+    it hears our multicasts is served by them."""
 
     connect_timeout_s: float = 3.0
     """How long a TCP connect and the first exchange on it may take, 0.05 to 60."""

@@ -21,13 +21,16 @@ MOST_DATAGRAMS = 8
 # tight loop makes smaller ones.
 STILL_MANY_DATAGRAMS = 2
 
-# After such a burst all of its origin's go the same way for so long, and at the origin while it
-# still waits. What overtook it would make it look lost, and be answered by questions for all of it.
+# After such a burst all of its origin's go the same way for so long. What overtook it would make it
+# look lost, and be answered by questions for all of it.
 SAME_WAY_FOR_S = 0.25
 
 # Who relays them knows less of what comes, and its multicast would reach all to whom other heads
 # bring the same.
 RELAYED_FOR_S = 2.0
+
+# ... and at the origin at most so much longer, while it still waits.
+WAITS_FOR_S = 2.0
 
 # Origins of such bursts at a time. With more than that no network carries much of any.
 MAX_ORIGINS = 64
@@ -57,38 +60,48 @@ class Bulk:
         usable = self._channels.fitting(gossip.least_bound() + listed)
         if isinstance(gossip, Burst):
             few = self._few(gossip, usable)
-            if len(few) < len(usable):
-                if len(self._origins) >= MAX_ORIGINS:
-                    self._origins.clear()
+            if len(few) < len(self._channels):
                 self._keep(gossip, few, now)
                 return few
         if self._origins and gossip.to_everyone and gossip.id.origin in self._origins:
             until, left = self._origins[gossip.id.origin]
-            if now < until or (not gossip.hop and self._waiting(now)):
+            # What waits for one that takes little shall not keep all others from it for good.
+            waiting = not gossip.hop and now < until + WAITS_FOR_S and self._waiting(now)
+            if now < until or waiting:
                 if isinstance(gossip, Burst) and self._is_still_many(gossip, left):
                     self._keep(gossip, left, now)
                 return [one for one in usable if one in left]
             del self._origins[gossip.id.origin]
         return usable
 
-    def carries(self, gossip: Broadcasts) -> bool:
-        """Whether its origin's go by connections now, as far as they have to."""
-        return bool(self._origins) and gossip.id.origin in self._origins
+    def carries(self, gossip: Broadcasts, now: float) -> bool:
+        """Whether it goes the way of a flood of its origin: by connections, as far as it has to."""
+        if not self._origins or not gossip.to_everyone or gossip.large:
+            return False
+        kept = self._origins.get(gossip.id.origin)
+        return kept is not None and now < kept[0] + WAITS_FOR_S
 
-    def usable_again(self, gossip: Broadcasts) -> list[int]:
+    def usable_again(self, gossip: Broadcasts, now: float) -> list[int]:
         """Those by which it may go to many who missed it.
 
         None if it goes by connections now, where mostly it is late and not lost.
         """
-        origin = self._origins.get(gossip.id.origin)
         usable = self._channels.fitting(gossip.least_bound())
         if isinstance(gossip, Burst):
             usable = self._few(gossip, usable)
-        return usable if origin is None else [one for one in usable if one in origin[1]]
+        kept = self._origins.get(gossip.id.origin)
+        if kept is None or now >= kept[0] + WAITS_FOR_S:
+            return usable
+        return [one for one in usable if one in kept[1]]
 
     def _keep(self, burst: Burst, left: list[int], now: float) -> None:
+        origin = burst.id.origin
+        if origin not in self._origins and len(self._origins) >= MAX_ORIGINS:
+            self._origins = {one: kept for one, kept in self._origins.items() if now < kept[0]}
+            if len(self._origins) >= MAX_ORIGINS:
+                self._origins.clear()
         for_s = RELAYED_FOR_S if burst.hop else SAME_WAY_FOR_S
-        self._origins[burst.id.origin] = (now + for_s, left)
+        self._origins[origin] = (now + for_s, left)
 
     def _is_still_many(self, burst: Burst, left: list[int]) -> bool:
         budgets = [one.budget for one in self._channels if one.index not in left]

@@ -40,10 +40,10 @@ MAX_ASKED = 16
 FIRST_QUESTION_S = 0.005
 LAST_QUESTION_S = 0.5
 
-# A quarter of a grant that was used within so long is a flow that would use up the rest before the
-# next grant arrives, were it to come late. A slower one has time: it is granted more at a random
-# point of the third quarter, as grants for each few messages, from all who hear them at the same
-# one, would wake the sender more often than its messages do.
+# A quarter of a grant that was used within so long, by one datagram too, is a flow that would use
+# up the rest before the next grant arrives, were it to come late. A slower one has time: it is
+# granted more at a random point of the third quarter, as grants for each few messages, from all who
+# hear them at the same one, would wake the sender more often than its messages do.
 QUICK_S = 0.1
 LEAST_PATIENCE, MOST_PATIENCE = 0.5, 0.75
 

@@ -162,7 +162,7 @@ class Forwarder:
         timing.passed()
         # What goes in bulk keeps to one tree, whatever is measured and is connected meanwhile: in
         # another the next would overtake it, and look as if it were lost.
-        bulk = isinstance(gossip, Burst) or self._bulk.carries(gossip)
+        bulk = isinstance(gossip, Burst) or self._bulk.carries(gossip, now)
         size_class = 0
         if timing.knows_sends and not bulk:
             size = gossip.size if gossip.large else len(gossip.payload)
@@ -321,7 +321,7 @@ class Forwarder:
             duty.listeners[netid] = None  # it is asked again, and says again that it lacks it
         return False
 
-    def multicast_again(self, gossip: Broadcasts, askers: Sequence[NetID]) -> bool:
+    def multicast_again(self, gossip: Broadcasts, askers: Sequence[NetID], now: float) -> bool:
         """Answer those who miss it by multicast; False if none of our channels reaches them all."""
         if gossip.large:
             return False
@@ -330,7 +330,7 @@ class Forwarder:
         if isinstance(again, Gossip) and again.confirm_ms:
             again = again._replace(confirm_ms=0)
         peers = [self._context.peers.get(netid) for netid in askers]
-        for index in self._bulk.usable_again(again):
+        for index in self._bulk.usable_again(again, now):
             if all(peer is not None and index in peer.hears for peer in peers):
                 channel = self._channels[index]
                 return all([channel.put_gossip(part) for part in again.parts(channel.budget)])

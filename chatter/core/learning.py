@@ -108,10 +108,11 @@ class Learning:
         elif isinstance(record, Probe):
             self._probes.asked(netid, record, now)
         elif isinstance(record, Want):
-            self._probes.wanted(
-                netid, record.ids, lambda who, what: self._forwarder.answer(who, what, now)
+            first = self._probes.wanted(
+                netid, record.ids, lambda who, what: self._forwarder.answer(who, what, now), now
             )
-            self._membership.speak_soon(now)  # who else missed it learns from a digest that it did
+            if first:  # who else missed it learns from a digest that it did
+                self._membership.speak_soon(now)
         elif isinstance(record, Beacon):
             if record.segment != peer.segment:
                 peer.segment = record.segment

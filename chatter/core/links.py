@@ -192,6 +192,8 @@ class Links:
         link = self._links.setdefault(session.netid, Link())
         link.session = session
         link.connecting = False
+        if link.silent_since is not None:
+            link.silent_since = now  # only from now on can it answer
         if session.expected is not None and session.expected != session.netid:
             # Another name answered for the address we called; what was queued is for this one.
             called = self._links.get(session.expected)

@@ -153,7 +153,7 @@ class Node:
             self._origins,
             self._store,
             self._links.send,
-            self._forwarder.multicast_again,
+            lambda gossip, askers: self._forwarder.multicast_again(gossip, askers, self._now),
             lambda netid, gossip: self._forwarder.answer(netid, gossip, self._now),
             self._ask_since,
         )

@@ -22,8 +22,8 @@ BEACONS_PER_S = 50
 MOST_ROUNDS = 4
 _CALM_PART = 0.4
 
-# What one hears counts as heard lately for so many rounds, or of the longest pauses: a beacon or
-# two may be lost.
+# What one hears counts as heard lately for so many rounds, or of the longest pauses anybody makes,
+# whose settings may be others: a beacon may be lost.
 _ROUNDS_LATELY = 3.5
 _PAUSES_LATELY = 2.5
 
@@ -50,10 +50,11 @@ class Pace:
     @property
     def lately_s(self) -> float:
         """How long a multicast that was heard counts as heard lately."""
-        return max(_ROUNDS_LATELY * self.interval_s, _PAUSES_LATELY * self.longest_s)
+        longest_s = MOST_ROUNDS * self._context.config.beacon_interval_s
+        return max(_ROUNDS_LATELY * self.interval_s, _PAUSES_LATELY * longest_s)
 
     def hurry(self) -> None:
-        """There is news: speak in the next round, and from then on often for a while."""
+        """There is news: speak in this round and the next, and then ever less often again."""
         self._pause, self._left = 1, 0
 
     def speaks(self) -> bool:
@@ -67,5 +68,8 @@ class Pace:
 
     @property
     def _most_rounds(self) -> int:
-        calm_s = _CALM_PART * self._context.config.failure_timeout_s
-        return max(1, min(MOST_ROUNDS, int(calm_s / self.interval_s)))
+        config = self._context.config
+        longest_s = min(
+            _CALM_PART * config.failure_timeout_s, MOST_ROUNDS * config.beacon_interval_s
+        )
+        return max(1, int(longest_s / self.interval_s + 1e-9))

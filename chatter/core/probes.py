@@ -73,6 +73,8 @@ class Probes:
         self._asked_at: dict[int, float] = {}
         self._missed = 0
         """How many told that they missed a multicast since others were asked last."""
+        self._missed_at = float("-inf")
+        """When the first did, of those of one second."""
         self._checks: list[tuple[float, BroadcastID, NetID, bool]] = []
         """When to look whether a broadcast came, who asks, and whether he wants an answer."""
         self._took: dict[NetID, list[BroadcastID]] = {}
@@ -87,7 +89,7 @@ class Probes:
 
         If somebody missed one since, ask more of them, and at once.
         """
-        missed = self._missed
+        missed = self._missed if now - self._missed_at < 2 * PROBE_INTERVAL_S else 0
         if not missed and now - self._asked_at.get(channel, float("-inf")) < PROBE_INTERVAL_S:
             return
         self._asked_at[channel] = now
@@ -102,8 +104,16 @@ class Probes:
         sender: NetID,
         broadcasts: Sequence[BroadcastID],
         answer: Callable[[NetID, Gossip], bool],
-    ) -> None:
-        """A peer did not hear these: send them, and trust our multicasts to it no more."""
+        now: float,
+    ) -> bool:
+        """A peer did not hear these: send them, and trust our multicasts to it no more.
+
+        Returns:
+            Whether it is the first for a while that missed something.
+        """
+        first = now - self._missed_at >= PROBE_INTERVAL_S
+        if first:
+            self._missed, self._missed_at = 0, now
         self._missed += 1
         peer = self._context.peers.get(sender)
         if peer is not None:
@@ -115,6 +125,7 @@ class Probes:
                 self._context.counts["wants_unanswered"] += 1
             elif answer(sender, gossip):
                 self._context.counts["wants_answered"] += 1
+        return first
 
     # About those of others
 

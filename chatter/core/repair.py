@@ -245,7 +245,9 @@ class Repair:
 
     def _first_wait_s(self, life: OriginLife, now: float) -> float:
         spread_s = max(RTT_GUESS_S, SPREAD_S_PER_PEER * len(self._context.peers))
-        least_s = REORDER_S if now >= life.flows_until else OVERTAKEN_S
+        least_s = REORDER_S
+        if now < life.flows_until:  # and still long before it is given up
+            least_s = min(OVERTAKEN_S, self._context.config.repair_timeout_s / 4)
         return least_s + self._context.rng.uniform(0.0, spread_s)
 
     def _schedule(self, wants: Wants, at: float) -> None:

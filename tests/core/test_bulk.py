@@ -8,10 +8,12 @@ from chatter.core.bulk import (
     RELAYED_FOR_S,
     SAME_WAY_FOR_S,
     STILL_MANY_DATAGRAMS,
+    WAITS_FOR_S,
 )
 from chatter.core.timing import LEAST_SAMPLES, LEAST_SENDS
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.burst import Broadcasts, Burst, encode_bodies
+from chatter.wire.records import Probe
 from tests.core.benches import LAN, LOOPBACK, ForwardingBench, reached
 from tests.core.connections import bring_up
 from tests.core.parts import make_gossip, netid
@@ -67,6 +69,23 @@ def test_as_long_as_something_of_it_waits_nothing_overtakes_it() -> None:
     assert datagrams(desk) == 1
 
 
+def test_who_takes_little_of_it_keeps_the_others_from_multicast_for_a_while_only() -> None:
+    desk = ForwardingBench(hearing=8, deaf=1)
+    session = bring_up(desk.links, netid(10))
+    large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget)
+    lone = make_gossip(hop=0, number=31, id=BroadcastID(netid(1), 7, 31))
+    desk.forwarder.forward(large, desk.targets(), 0.0)
+    desk.branches()
+    now = 0.0
+    while now < 1.0 + SAME_WAY_FOR_S + WAITS_FOR_S:
+        now += 0.2
+        desk.forwarder.forward(lone, desk.targets(), now)
+        desk.links.send(netid(10), Probe((lone.id,)))
+        desk.links.bytes_for(session, now)  # it moves, and yet there is always something
+        desk.links.send(netid(10), Probe((lone.id,)))
+    assert datagrams(desk) > 0
+
+
 def test_for_who_takes_nothing_of_it_nobody_waits() -> None:
     desk = ForwardingBench(hearing=8)
     large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget)
@@ -81,11 +100,12 @@ def test_what_goes_by_connections_is_not_repaired_by_multicast() -> None:
     desk = ForwardingBench(hearing=8)
     budget = desk.channels[0].budget
     askers = [netid(2), netid(3)]
-    assert desk.forwarder.multicast_again(burst_of(budget), askers)
-    assert not desk.forwarder.multicast_again(burst_of((MOST_DATAGRAMS + 1) * budget), askers)
+    assert desk.forwarder.multicast_again(burst_of(budget), askers, 0.0)
+    assert not desk.forwarder.multicast_again(burst_of((MOST_DATAGRAMS + 1) * budget), askers, 0.0)
 
     desk.forwarder.forward(burst_of((MOST_DATAGRAMS + 1) * budget), desk.targets(), 0.0)
-    assert not desk.forwarder.multicast_again(burst_of(budget), askers)
+    assert not desk.forwarder.multicast_again(burst_of(budget), askers, 0.0)
+    assert desk.forwarder.multicast_again(burst_of(budget), askers, WAITS_FOR_S + 1)  # it is over
 
 
 def test_bursts_keep_to_their_tree_whatever_is_measured_and_connected_meanwhile() -> None:
@@ -146,13 +166,21 @@ def test_smaller_bursts_of_the_same_flood_keep_it_by_connections_and_small_ones_
     assert goes_by_multicast(budget)
 
 
-def test_so_many_origins_are_remembered_for_that() -> None:
+def test_so_many_origins_are_remembered_for_that_and_old_ones_make_room() -> None:
     desk = ForwardingBench(hearing=2)
     large = burst_of((MOST_DATAGRAMS + 1) * desk.channels[0].budget, hop=1)
-    for number in range(100, 101 + MAX_ORIGINS):
+
+    def comes_from(number: int, now: float) -> int:
         one = large._replace(id=BroadcastID(netid(number), 7, 1))
-        desk.forwarder.forward(one, desk.targets(), 0.0)
-    assert len(desk.forwarder._bulk._origins) == 1
+        desk.forwarder.forward(one, desk.targets(), now)
+        return len(desk.forwarder._bulk._origins)
+
+    assert comes_from(100, 0.0) == 1
+    for number in range(101, 100 + MAX_ORIGINS):
+        comes_from(number, 1.0)
+    assert comes_from(101, 1.0) == MAX_ORIGINS  # one that is known needs no room
+    assert comes_from(500, RELAYED_FOR_S) == MAX_ORIGINS  # the first was over
+    assert comes_from(501, RELAYED_FOR_S) == 1
 
 
 def test_neighbours_on_this_host_get_a_burst_in_one_large_datagram() -> None:

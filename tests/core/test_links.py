@@ -310,6 +310,18 @@ def test_one_that_is_up_but_not_connected_yet_is_noticed_too() -> None:
     assert links.silent(CONNECTING_PATIENCE_S) == [(netid(2), [handover])]
 
 
+def test_once_it_is_connected_it_has_as_long_to_answer_as_any() -> None:
+    _, links = new_links()
+    links.hand_over(Handover(netid(2), make_gossip(1), None, 0.0), 0.0)
+    session = bring_up(links, netid(2))
+    links.up(session, 0.4)
+    while links.bytes_for(session, 0.4):
+        pass  # it is sent
+
+    assert links.silent(0.4 + LEAST_PATIENCE_S * 0.9) == []
+    assert len(links.silent(0.41 + LEAST_PATIENCE_S)) == 1
+
+
 def test_each_frame_is_a_sign_of_life() -> None:
     _, links = new_links()
     session = bring_up(links, netid(2))

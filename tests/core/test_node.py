@@ -372,7 +372,7 @@ def test_a_burst_of_a_large_datagram_is_repaired_by_small_ones() -> None:
     payload, one_size = encode_bodies([b"%03d" % number + bytes(97) for number in range(100)])
     burst = Burst(BroadcastID(netid(5), 7, 1), "tag", "bytes", payload, 1, 100, one_size)
 
-    assert desk.node._forwarder.multicast_again(burst, [netid(2)])
+    assert desk.node._forwarder.multicast_again(burst, [netid(2)], 0.0)
 
     numbers: list[int] = []
     while (batch := channel.outbox.take(channel.budget, 1 << 30)) is not None:
@@ -382,7 +382,7 @@ def test_a_burst_of_a_large_datagram_is_repaired_by_small_ones() -> None:
             numbers += range(one.number, one.last_number + 1)
     assert numbers == list(range(1, 101))
     large = make_gossip(number=1, payload=bytes(2000))
-    assert not desk.node._forwarder.multicast_again(large, [netid(2)])
+    assert not desk.node._forwarder.multicast_again(large, [netid(2)], 0.0)
 
 
 def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
@@ -393,7 +393,9 @@ def test_what_made_its_last_hop_is_repaired_by_multicast_too() -> None:
     while channel.outbox.take(1400, 1 << 30) is not None:
         pass
 
-    assert desk.node._forwarder.multicast_again(make_gossip(number=1, hop=MAX_HOPS), [netid(2)])
+    assert desk.node._forwarder.multicast_again(
+        make_gossip(number=1, hop=MAX_HOPS), [netid(2)], 0.0
+    )
 
     batch = channel.outbox.take(1400, 1 << 30)
     assert batch is not None

@@ -64,7 +64,7 @@ def test_when_one_missed_it_more_are_asked_at_once_until_nobody_did() -> None:
 
     def asked_after(missed: int, now: float) -> int:
         for member in members[:missed]:
-            bench.probes.wanted(member, [], bench.answer)
+            bench.probes.wanted(member, [], bench.answer, now)
         bench.probes.ask(0, ONE.id, members, now)
         return sum(len(bench.sent(member)) for member in members)
 
@@ -139,7 +139,7 @@ def test_who_did_not_hear_is_sent_it_and_trusted_with_multicast_no_more() -> Non
     bench.store.add(ONE, 0.0)
     bench.store.add(full, 0.0)
 
-    bench.probes.wanted(netid(2), [ONE.id, ONE.id._replace(seqno=9), full.id], bench.answer)
+    bench.probes.wanted(netid(2), [ONE.id, ONE.id._replace(seqno=9), full.id], bench.answer, 0.0)
 
     assert bench.answered == [(netid(2), ONE), (netid(2), full)]
     assert peer.hears == {}

@@ -407,6 +407,18 @@ def test_what_came_meanwhile_is_not_asked_for_either() -> None:
     assert bench.repair.next_wakeup() == float("inf")
 
 
+@pytest.mark.parametrize("timeout_s", [0.1, 0.3, 10.0])
+def test_however_short_the_time_for_repair_it_is_asked_for_well_before_it_is_a_gap(
+    timeout_s: float,
+) -> None:
+    bench = Bench(repair_timeout_s=timeout_s)
+    bench.life.flows(0.0)
+    bench.get(1)
+    bench.get(3)
+    assert len(bench.run(0.45 * timeout_s)) >= 1
+    assert bench.gaps() == []
+
+
 def test_what_is_overtaken_by_another_tree_has_longer() -> None:
     bench = Bench()
     bench.life.flows(0.0)
