@@ -22,6 +22,10 @@ BEACONS_PER_S = 50
 MOST_ROUNDS = 4
 _CALM_PART = 0.4
 
+# After news so many rounds are spoken in, one after the other: who has just come learns from
+# beacons what it has missed, and some are lost, or come before it can tell that they are true.
+EAGER_ROUNDS = 5
+
 # What one hears counts as heard lately for so many rounds, or of the longest pauses anybody makes,
 # whose settings may be others: a beacon may be lost.
 _ROUNDS_LATELY = 3.5
@@ -33,6 +37,7 @@ class Pace:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._eager = EAGER_ROUNDS
         self._pause = 1
         self._left = 0
 
@@ -54,16 +59,20 @@ class Pace:
         return max(_ROUNDS_LATELY * self.interval_s, _PAUSES_LATELY * longest_s)
 
     def hurry(self) -> None:
-        """There is news: speak in this round and the next, and then ever less often again."""
+        """There is news: speak in this round and the next ones, then ever less often again."""
+        self._eager = EAGER_ROUNDS
         self._pause, self._left = 1, 0
 
     def speaks(self) -> bool:
         """Whether this round is one to speak in. Asked once in each."""
+        if self._eager:
+            self._eager -= 1
+            return True
         if self._left:
             self._left -= 1
             return False
-        self._left = self._pause - 1
         self._pause = min(2 * self._pause, self._most_rounds)
+        self._left = self._pause - 1
         return True
 
     @property

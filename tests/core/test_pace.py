@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from chatter.core.pace import MOST_ROUNDS, Pace
+from chatter.core.pace import EAGER_ROUNDS, MOST_ROUNDS, Pace
 from tests.core.parts import make_context
 
 
@@ -15,14 +15,18 @@ def rounds(pace: Pace, many: int) -> list[int]:
 
 def test_pauses_double_up_to_four_rounds() -> None:
     spoken = rounds(Pace(make_context()), 40)
-    assert [after - before for before, after in pairwise(spoken)] == [1, 2, *[4] * 9]
+    assert [after - before for before, after in pairwise(spoken)] == [
+        *[1] * EAGER_ROUNDS,
+        2,
+        *[4] * 8,
+    ]
 
 
 def test_news_makes_it_speak_at_once_and_often_again() -> None:
     pace = Pace(make_context())
     rounds(pace, 20)
     pace.hurry()
-    assert rounds(pace, 9) == [0, 1, 3, 7]
+    assert rounds(pace, 12) == [0, 1, 2, 3, 4, 5, 7, 11]
 
 
 def test_hurrying_each_time_it_speaks_each_time() -> None:
