@@ -60,7 +60,8 @@ def work() -> None:
         greenlets.spawn(jobs)
         stopped.wait()
         greenlets.kill()
-        print(f"worker {chatter.local_netid} stops after {done} jobs", flush=True)
+        # The line with its end in one piece: all workers write to one output, at the same moment.
+        print(f"worker {chatter.local_netid} stops after {done} jobs\n", end="", flush=True)
 
 
 # The program that leads them
