@@ -14,7 +14,7 @@ from chatter.ids import NetID
 from chatter.wire.burst import Broadcasts, Burst
 
 # A burst of more datagrams than this goes by connections. On Ethernet with eight hosts the tree
-# carried four times the messages of 128 bytes, and five times those of a kilobyte.
+# carried three times the messages of 128 bytes, and eight times those of a kilobyte.
 MOST_DATAGRAMS = 8
 
 # ... and one of more than this does if one went so before: with little room left in the queues a
