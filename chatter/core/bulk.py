@@ -74,6 +74,10 @@ class Bulk:
             del self._origins[gossip.id.origin]
         return usable
 
+    def keeps(self, origin: NetID) -> bool:
+        """Whether it is remembered that broadcasts of this origin came in bulk."""
+        return origin in self._origins
+
     def carries(self, gossip: Broadcasts, now: float) -> bool:
         """Whether it goes the way of a flood of its origin: by connections, as far as it has to."""
         if not self._origins or not gossip.to_everyone or gossip.large:

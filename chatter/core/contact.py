@@ -85,7 +85,7 @@ class Accepted(NamedTuple):
     group: NetID | None
 
 
-class _Source:
+class Source:
     """What is kept of one life on one channel."""
 
     __slots__ = ("opener", "start", "window")
@@ -105,7 +105,9 @@ class Contacts:
         self._lives: dict[NetID, bytes] = {}
         self._proven: dict[bytes, tuple[NetID, int]] = {}
         self._superseded: OrderedDict[bytes, None] = OrderedDict()
-        self._sources: dict[tuple[NetID | None, bytes], _Source] = {}
+        self._sources: dict[tuple[NetID | None, bytes], Source] = {}
+        self._opened: tuple[bytes, bytes] | None = None
+        """A frame that was looked into, and its body."""
         self._challenges: OrderedDict[NetID, tuple[bytes, float]] = OrderedDict()
         self._answered: OrderedDict[bytes, int] = OrderedDict()
         self._waiting: OrderedDict[bytes, list[tuple[bytes, NetID | None, bool]]] = OrderedDict()
@@ -117,6 +119,20 @@ class Contacts:
     def life(self, netid: NetID) -> bytes | None:
         """The proven life at this address."""
         return self._lives.get(netid)
+
+    def source(self, group: NetID, life: bytes) -> Source | None:
+        """What is kept of a life on one channel, once it is proven and was heard there."""
+        return self._sources.get((group, life))
+
+    def opened(self, frame: bytes, body: bytes) -> None:
+        """A frame was looked into, and is not opened again if it is received next."""
+        self._opened = frame, body
+
+    def _open(self, source: Source, frame: bytes) -> bytes:
+        opened, self._opened = self._opened, None
+        if opened is not None and opened[0] is frame:
+            return opened[1]
+        return source.opener.open(frame)
 
     def receive(
         self, frame: bytes, group: NetID | None, from_loopback: bool, now: float
@@ -142,7 +158,7 @@ class Contacts:
         if source is not None:
             window, start = source.window, source.start
             window.check(counter)
-            body = decode_body(source.opener.open(frame), start)
+            body = decode_body(self._open(source, frame), start)
             if start is None or body.start is not start:
                 self._check_sender(body, self._proven[life][0])
                 # Not a long one: its table would be kept for as long as its sender lives.
@@ -167,7 +183,7 @@ class Contacts:
             window.check(counter)
             window.accept(counter)
             # Only now is anything kept: the life is proven and the frame is authentic.
-            self._sources[group, life] = _Source(opener, window)
+            self._sources[group, life] = Source(opener, window)
             return [Accepted(netid, life, body, group)]
         if group is None and any(isinstance(record, Hello) for record in body.records):
             return self._receive_hello(body, life, opener, counter, now)
@@ -201,7 +217,7 @@ class Contacts:
             return []
         # This very frame is as fresh as the echo in it.
         window = ReplayWindow(counter)
-        self._sources[None, life] = _Source(opener, window)
+        self._sources[None, life] = Source(opener, window)
         records = [
             record._replace(challenge=None) if isinstance(record, Hello) else record
             for record in body.records
@@ -393,6 +409,7 @@ class Contacts:
             raise NotOurBusiness("a frame that names another sender than its life has")
 
     def _drop(self, life: bytes) -> None:
+        self._context.peers.version += 1
         self._proven.pop(life, None)
         for group in self._groups:
             self._sources.pop((group, life), None)

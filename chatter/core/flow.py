@@ -94,12 +94,16 @@ class SendingFlow:
             )
         return max(0, self._limit - self.position - CHARGE_BYTES)
 
+    def position_after(self, charge: int) -> int:
+        """Where a datagram with so many bytes of gossips and chunks will have brought us."""
+        return self.position + charge + CHARGE_BYTES
+
     def advance(self, charge: int) -> None:
         """A datagram with so many bytes of gossips and chunks is about to be sealed.
 
         Reckoned before compression, as the position stands inside what is compressed.
         """
-        self.position += charge + CHARGE_BYTES
+        self.position = self.position_after(charge)
         self._blocked_at, self._ask_at = None, _NEVER
 
     def blocked(self, now: float) -> None:

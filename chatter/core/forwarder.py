@@ -85,6 +85,7 @@ class Forwarder:
         self._notices = notices
         self._bodies = bodies
         self._plans: dict[_PlanKey, tuple[int, float, Plan]] = {}
+        self._planned: Plan | None = None
         self._ranks: dict[NetID, float] = {}
         self._ranked_until = 0.0
         self._bulk = Bulk(channels, links.pending)
@@ -103,7 +104,7 @@ class Forwarder:
         if gossip.hop >= MAX_HOPS:
             self._context.counts["hops_exhausted"] += gossip.many
             return
-        planned = self._plan(gossip, targets, now)
+        planned = self._planned = self._plan(gossip, targets, now)
         if duty is None and (
             gossip.confirm_ms
             or not gossip.to_everyone
@@ -119,6 +120,26 @@ class Forwarder:
         # which on a busy host competes with the very process that still has heads to serve.
         for channel, members in planned.multicasts:
             self._multicast(handed_on, channel, members, now, duty)
+
+    @property
+    def floods(self) -> bool:
+        """Whether broadcasts of ours may have to go by connections, being many."""
+        return self._bulk.keeps(self._context.local)
+
+    def only_multicast(self, targets: tuple[NetID, ...]) -> int | None:
+        """The one channel by which the last broadcast went to all of these; None if not so."""
+        planned = self._planned
+        if planned is None or planned.branches or len(planned.multicasts) != 1:
+            return None
+        channel, members = planned.multicasts[0]
+        return channel if len(members) == len(targets) else None
+
+    def sent_straight(
+        self, gossip: Gossip, channel: int, members: tuple[NetID, ...], now: float
+    ) -> None:
+        """A broadcast to everyone went out by this channel alone, past the plan and the queue."""
+        self._context.timing.passed()
+        self._sent(channel, gossip, members, now)
 
     def closed(self, sent: Iterable[Handover], unsent: Iterable[Handover], now: float) -> None:
         """A connection ended: what it carried may have arrived or not, so it is carried again."""
@@ -232,8 +253,14 @@ class Forwarder:
                     self._context.counts[name] += part.many
             if duty is not None and duty.insists:
                 self.duties.listen(duty, listed or members, transfer, now)
+        self._sent(channel, gossip, members, now)
+
+    def _sent(
+        self, channel: int, gossip: Broadcasts, members: tuple[NetID, ...], now: float
+    ) -> None:
         self._notices.sent(channel, gossip, now)
         # Not behind a queue: the question would come first, and be a false alarm.
+        out = self._channels[channel]
         if not gossip.large and out.outbox.bytes <= out.budget:
             self._probes.ask(channel, gossip.id, members, now)
 

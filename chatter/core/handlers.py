@@ -171,6 +171,8 @@ class SerializerDB:
 
     def __init__(self) -> None:
         self._handlers: dict[str, MessageHandler] = {}
+        self.version = 0
+        """Rises with each handler that is added."""
         self.ways: dict[tuple[str, str | None], Way] = {}
         """What ``way`` found, until another handler is added."""
 
@@ -183,6 +185,7 @@ class SerializerDB:
         if handler.tag in self._handlers:
             raise ConfigError(f"tag {handler.tag!r} has a handler already; a tag has one")
         self._handlers[handler.tag] = handler
+        self.version += 1
         self.ways = {}  # another one: a thread may be about to keep what it found before
 
     def way(self, tag: str, codec: str | None) -> Way:

@@ -31,6 +31,7 @@ from chatter.core.large import Bodies, Large
 from chatter.core.learning import Learning
 from chatter.core.links import Links
 from chatter.core.lives import Lives
+from chatter.core.lone import Lone
 from chatter.core.membership import Membership, Summary
 from chatter.core.notices import Notices
 from chatter.core.origins import Origins
@@ -45,12 +46,14 @@ from chatter.core.repair import Repair
 from chatter.core.schedule import Schedule
 from chatter.core.session import Session
 from chatter.core.store import Store
+from chatter.core.straight import Straightway
 from chatter.core.upkeep import Upkeep
 from chatter.core.watched import Watched
 from chatter.core.watcher import Watcher
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import BroadcastID, NetID, make_life
 from chatter.wire.frame import Sender, encode_body
+from chatter.wire.gossip import Gossip
 from chatter.wire.records import CARRIERS, Credit, Record
 from chatter.wire.seal import KeyRing
 
@@ -202,6 +205,18 @@ class Node:
             self._passing,
             delivering,
         )
+        self.lone = Lone(
+            context,
+            self._groups,
+            handlers,
+            self._contacts,
+            self._membership,
+            self._origins,
+            self._store,
+            self._flow,
+            self._watched,
+        )
+        """Takes most messages that come one at a time, before ``receive_datagram`` is called."""
         self._publishing = Publishing(
             context,
             self._store,
@@ -209,7 +224,12 @@ class Node:
             self._receipts,
             self._forwarder,
             self._watched,
+            lambda *went: self.straightway.went(*went),
         )
+        self.straightway = Straightway(
+            context, self._channels, self._forwarder, self._publishing, self._watched
+        )
+        """Takes most broadcasts that are sent one at a time, before ``gather`` is called."""
         self._connections = Connections(
             context,
             self._contacts,
@@ -275,11 +295,13 @@ class Node:
     @property
     def counts(self) -> dict[str, int]:
         """How often what happened, since the start."""
+        self._settle()
         return self._context.counts
 
     def gauges(self) -> dict[str, int]:
         """How much waits and is kept at the moment, how many peers are in which state, and what the
         shell tells of itself."""
+        self._settle()
         states = Counter(peer.state for peer in self._context.peers)
         return {
             **self._gauges(),
@@ -291,6 +313,7 @@ class Node:
 
     def peers(self, now: float) -> list[Summary]:
         """What is known of each peer, live or not."""
+        self._settle()
         return self._membership.summaries(now)
 
     def live_count(self) -> int:
@@ -450,14 +473,21 @@ class Node:
 
     def flush(self, now: float) -> None:
         """Have what was gathered sent."""
-        self._now = now
-        self._publishing.flush(now)
+        self._begin(now)
 
     def _begin(self, now: float) -> None:
-        """Whatever is done next comes after what was gathered before."""
+        """Whatever is done next comes after what was taken and what was gathered before."""
         self._now = now
+        if self.lone.noted:
+            self.lone.settle()
+        if self.straightway.noted is not None:
+            self.straightway.settle()
         if self._publishing.gathering is not None:
             self._publishing.flush(now)
+
+    def _settle(self) -> None:
+        self.lone.settle()
+        self.straightway.settle()
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
@@ -467,6 +497,10 @@ class Node:
 
     # Datagrams
 
+    def settle(self, now: float) -> None:
+        """Do what is still to be done for messages that ``lone`` and ``straightway`` took."""
+        self._begin(now)
+
     def receive_datagram(
         self, data: bytes, channel: int | None, from_loopback: bool, now: float
     ) -> None:
@@ -475,9 +509,7 @@ class Node:
         Whatever the bytes: they are acted on, or counted and dropped.
         """
         group = None if channel is None else self._groups[channel]
-        self._now = now
-        if self._publishing.gathering is not None:
-            self._publishing.flush(now)
+        self._begin(now)
         counts = self._context.counts
         counts["frames_received"] += 1
         counts["bytes_received"] += len(data)
@@ -491,6 +523,11 @@ class Node:
                 self._lives.warn_of_clash(self.local)
         for one in accepted:
             self._receive_accepted(one, now)
+            sender, records, *_ = one.body
+            if channel is not None and sender is not None and len(records) == 1:
+                gossip = records[0]
+                if isinstance(gossip, Gossip):
+                    self.lone.came(channel, one.life, sender, gossip, now)
         if self._context.udp.waiting:
             self._context.effects.append(UdpReady())
 

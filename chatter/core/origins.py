@@ -44,6 +44,7 @@ class OriginLife:
         "_held",
         "epoch",
         "flows_until",
+        "kept",
         "named_at",
         "numbers",
         "order",
@@ -58,6 +59,8 @@ class OriginLife:
     def __init__(self, origin: NetID, epoch: int, held: Held) -> None:
         self.origin = origin
         self.epoch = epoch
+        self.kept = True
+        """Whether it is still remembered."""
         self.window = SeqnoWindow()
         self.numbers = Numbers()
         self.order: Order | None = None
@@ -176,5 +179,6 @@ class Origins:
             life.top_at_look = life.window.top
             self._lives.move_to_end(key)
         _, forgotten = self._lives.popitem(last=False)
+        forgotten.kept = False
         if forgotten.order is not None:
             forgotten.order.drop()

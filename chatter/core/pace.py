@@ -12,6 +12,7 @@ nobody can say for another that it lives.
 
 from __future__ import annotations
 
+from chatter.config import Config
 from chatter.core.context import Context
 
 # A segment hears at most this many beacons a second, whatever its size.
@@ -30,6 +31,11 @@ EAGER_ROUNDS = 5
 # whose settings may be others: a beacon may be lost.
 _ROUNDS_LATELY = 3.5
 _PAUSES_LATELY = 2.5
+
+
+def least_lately_s(config: Config) -> float:
+    """How long a multicast counts as heard lately in the smallest of segments."""
+    return _PAUSES_LATELY * MOST_ROUNDS * config.beacon_interval_s
 
 
 class Pace:
@@ -55,8 +61,7 @@ class Pace:
     @property
     def lately_s(self) -> float:
         """How long a multicast that was heard counts as heard lately."""
-        longest_s = MOST_ROUNDS * self._context.config.beacon_interval_s
-        return max(_ROUNDS_LATELY * self.interval_s, _PAUSES_LATELY * longest_s)
+        return max(_ROUNDS_LATELY * self.interval_s, least_lately_s(self._context.config))
 
     def hurry(self) -> None:
         """There is news: speak in this round and the next ones, then ever less often again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from chatter.core.context import Context
 from chatter.core.duties import Duties
@@ -15,13 +15,17 @@ from chatter.core.repair import Repair
 from chatter.core.store import Store
 from chatter.core.watched import Watched
 from chatter.ids import BroadcastID, NetID
-from chatter.wire.burst import Burst, head_bound
+from chatter.wire.burst import Broadcasts, Burst, head_bound
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import sort_netids
 
 
 class Publishing:
-    """Gives each broadcast of ours its place, keeps it, and has it sent."""
+    """Gives each broadcast of ours its place, keeps it, and has it sent.
+
+    Args:
+        went_alone: told of each that was gathered and found no other to go with.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Publishing:
         receipts: Receipts,
         forwarder: Forwarder,
         watched: Watched,
+        went_alone: Callable[[Gossip, tuple[NetID, ...], float], None],
     ) -> None:
         self._context = context
         self._store = store
@@ -39,7 +44,9 @@ class Publishing:
         self._forwarder = forwarder
         self._duties: Duties = forwarder.duties
         self._watched = watched
-        self._seqno = 0
+        self._went_alone = went_alone
+        self.seqno = 0
+        """Of our last broadcast in this life."""
         self.gathering: Gathering | None = None
         """Those that wait for others to go with them."""
 
@@ -56,8 +63,8 @@ class Publishing:
     ) -> tuple[BroadcastID, tuple[NetID, ...]]:
         """See ``Node.broadcast``."""
         context = self._context
-        self._seqno += 1
-        broadcast = BroadcastID(context.local, context.identity.epoch, self._seqno)
+        self.seqno += 1
+        broadcast = BroadcastID(context.local, context.identity.epoch, self.seqno)
         number = after = 0
         if to is None:
             context.number += 1
@@ -101,7 +108,7 @@ class Publishing:
         local = context.local
         limit = min(MAX_BURST_BYTES - head_bound(tag, local), room)
         self.gathering = Gathering(
-            BroadcastID(local, context.identity.epoch, self._seqno + 1),
+            BroadcastID(local, context.identity.epoch, self.seqno + 1),
             context.number + 1,
             tag,
             codec,
@@ -131,7 +138,7 @@ class Publishing:
             return None
         context.number += 1
         context.counts["broadcasts"] += 1
-        self._seqno += 1
+        self.seqno += 1
         targets = gathering.targets
         if not targets:
             context.counts["broadcasts_to_nobody"] += 1
@@ -144,16 +151,22 @@ class Publishing:
             return
         self.gathering = None
         sent = gathering.broadcasts()
+        self.keep(sent, now)
+        if self._watched.active:
+            self._watched.gathered(sent, len(gathering.targets), now)
+        self._forwarder.forward(sent, gathering.targets, now)
+        if isinstance(sent, Gossip):
+            self._went_alone(sent, gathering.targets, now)
+
+    def keep(self, sent: Broadcasts, now: float) -> None:
+        """Broadcasts of ours to everyone have set out: others may ask us for them."""
         if isinstance(sent, Burst):
             self._store.add_burst(sent, now)
         else:
             self._store.add(sent, now)
         self._repair.note_own(sent.number, sent.last_number, now)
-        if self._watched.active:
-            self._watched.gathered(sent, len(gathering.targets), now)
-        self._forwarder.forward(sent, gathering.targets, now)
 
     def begin_anew(self) -> None:
         """Another life begins: it counts from 1."""
         assert self.gathering is None, "they have ids of the former life"
-        self._seqno = self._context.number = 0
+        self.seqno = self._context.number = 0

@@ -18,6 +18,7 @@ from chatter.core.handlers import SerializerDB
 from chatter.ids import BroadcastID
 from chatter.net.shell import Shell
 from chatter.net.worker import HandlerWorker
+from chatter.wire.gossip import Gossip
 
 # While some queue is too full: how often to look whether it has been for too long.
 LOOK_EVERY_S = 0.1
@@ -62,6 +63,18 @@ class Dispatch:
         elif worker.greenlet.dead:  # ended by a GreenletExit of the handler's own
             self._start(worker.revive())
         worker.put(delivery)
+
+    def deliver_at_once(self, delivery: Deliver) -> bool:
+        """Have a message dispatched now, if its handler is idle. Only the hub may call it.
+
+        False: nothing was done, and it has to be queued.
+        """
+        gossip = delivery.gossip
+        handler = self._handlers.dispatcher(gossip.tag)
+        if handler is None or not isinstance(gossip, Gossip):
+            return False
+        worker = self._workers.get(handler.tag)
+        return worker is not None and worker.take_at_once(delivery, gossip)
 
     def transformed(self, broadcast: BroadcastID, payload: bytes | None) -> None:
         """What became of a held broadcast: its new payload, or None to go on as it came."""

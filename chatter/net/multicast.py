@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
+from collections import deque
 from typing import Any
 
-from gevent import sleep
+from gevent import getcurrent, sleep
 from gevent.event import Event
 from gevent.hub import get_hub
 from gevent.socket import wait
 
+from chatter.core.effects import Deliver
+from chatter.core.lone import Lone
 from chatter.ids import NetID
 from chatter.net.explain import explain_multicast_error
 from chatter.net.interfaces import Interface
@@ -26,6 +30,9 @@ DATAGRAM_BYTES = 65536
 
 # Of libev's and libuv's events.
 READABLE, WRITABLE = 1, 2
+
+# A longer one is mostly a burst, of which looking for a lone message would read half for nothing.
+LONE_BYTES = 4096
 
 # Datagrams that follow each other within so long are read without waiting for each.
 STREAM_S = 0.0002
@@ -43,12 +50,20 @@ class MulticastPort:
         self._interface = interface
         self._pair = pair
         self._target = (group.ip, group.port)
-        self._unsent: bytes | None = None
-        """A sealed frame that the system had no room for."""
+        self._unsent: deque[bytes] = deque()
+        """Sealed frames that the system had no room for: one, and what was sent straight since."""
         self._wake = Event()
         pair.send.setblocking(False)  # send_now is called where nothing may wait
         pair.receive.setblocking(False)
         self._warned: set[int | None] = set()
+        self._hub = get_hub()
+        self._readable: Any
+        self._receiver: Any
+        self._lone: Lone
+        self._streaming = False
+        """Whether datagrams follow each other without a pause."""
+        self._done_at = float("-inf")
+        """When the last datagram was done with."""
 
     @property
     def sockets(self) -> tuple[socket.socket, socket.socket]:
@@ -62,49 +77,125 @@ class MulticastPort:
         for nothing. What this leaves is that greenlet's.
         """
         node, room = self._shell.node, self._shell.room
-        sock, target = self._pair.send, self._target
         for _ in range(DRAIN):
-            if self._unsent is None:
-                self._unsent = node.multicast_frame(self._index, time.monotonic())
-                if self._unsent is None:
+            if not self._unsent:
+                frame = node.multicast_frame(self._index, time.monotonic())
+                if frame is None:
                     if not room.is_set():
                         room.set()
                     return
-            try:
-                sock.sendto(self._unsent, target)
-            except BlockingIOError:
+                self._unsent.append(frame)
+            if not self._send_first():
                 break
-            except OSError as error:
-                self._warn(error)
-            self._unsent = None
         self._wake.set()
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a frame that is sealed already, behind those that wait. Never waits."""
+        self._unsent.append(frame)
+        if len(self._unsent) > 1 or not self._send_first():
+            self._wake.set()
+
+    def _send_first(self) -> bool:
+        """Whether the system took the first of those that wait, or will never."""
+        try:
+            self._pair.send.sendto(self._unsent[0], self._target)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._warn(error)
+        self._unsent.popleft()
+        return True
 
     def receive(self) -> None:
         """Hear the group until the node stops."""
-        readable = get_hub().loop.io(self._pair.receive.fileno(), READABLE)
+        shell = self._shell
+        self._receiver = getcurrent()
+        self._lone = shell.node.lone
+        self._readable = self._hub.loop.io(self._pair.receive.fileno(), READABLE)
         try:
-            self._receive(readable)
+            while True:
+                found = self._await()
+                if not shell.running:
+                    return
+                if isinstance(found, Deliver):
+                    shell.core(shell.deliver, found)
+                elif found is not None:
+                    self._take(found)
+                elif self._lone.enough:
+                    shell.core(shell.node.settle, time.monotonic())
+                if self._streaming:
+                    self._read_on()
         finally:
-            readable.close()
+            self._readable.close()
 
-    def _receive(self, readable: Any) -> None:
+    def _await(self) -> bytes | Deliver | None:
+        """Wait until the hub has heard something that it leaves to this greenlet."""
+        self._readable.start(self._hear)
+        found: bytes | Deliver | None = self._hub.switch()
+        return found
+
+    def _hear(self) -> None:
+        """In the hub: take a datagram, and dispatch it if it is a lone message.
+
+        So that takes a single switch of greenlets, to the one of its handler. What needs more, or
+        may have to wait, is left to the greenlet that receives.
+        """
+        shell = self._shell
+        if not shell.running:
+            self._readable.stop()
+            return
+        try:
+            data = os.read(self._pair.receive.fileno(), DATAGRAM_BYTES)
+            now = time.monotonic()
+            self._streaming = now - self._done_at < STREAM_S
+            delivery = None
+            if not self._streaming and len(data) <= LONE_BYTES and shell.handlers_keep_up.is_set():
+                delivery = self._lone.take(data, self._index, now)
+            if delivery is None:
+                if not sent_by(data, shell.node.life):  # the loop is on for this host's others
+                    self._leave(data)
+            elif not shell.deliver_at_once(delivery):
+                self._leave(delivery)
+            elif self._lone.enough and shell.running:
+                self._leave(None)
+            self._done_at = time.monotonic()
+        except BlockingIOError:
+            return
+        except OSError:
+            self._streaming = True  # whoever reads on finds the error
+            self._leave(None)
+        except Exception:
+            shell.report_bug()
+
+    def _leave(self, found: bytes | Deliver | None) -> None:
+        """Leave it to the greenlet that receives, which waits for that."""
+        self._readable.stop()
+        self._receiver.switch(found)
+
+    def _take(self, data: bytes) -> None:
+        shell = self._shell
+        shell.core(
+            shell.node.receive_datagram,
+            data,
+            self._index,
+            self._interface.loopback,
+            time.monotonic(),
+        )
+        # What comes within our credit is bounded. Not so what piled up in the socket's buffer
+        # while this process was stopped, or what is sent by who no longer waits for us.
+        if not shell.handlers_keep_up.is_set():
+            shell.handlers_keep_up.wait()
+
+    def _read_on(self) -> None:
+        """Take what follows, without waiting for each, until there is no more."""
         shell = self._shell
         sock = self._pair.receive
-        loopback = self._interface.loopback
-        keep_up = shell.handlers_keep_up
         taken = 0
-        streaming = False
         while True:
             try:
-                if not streaming:
-                    # A first look into an empty socket, as ``recv`` takes, costs more than this.
-                    began = time.monotonic()
-                    wait(readable)
-                    streaming = time.monotonic() - began < STREAM_S
                 data = sock.recv(DATAGRAM_BYTES)
             except BlockingIOError:
-                streaming = False
-                continue
+                return
             except OSError as error:
                 if not shell.running:
                     return
@@ -116,13 +207,8 @@ class MulticastPort:
             taken += 1
             if taken % DRAIN == 0:
                 sleep(0)
-            if sent_by(data, shell.node.life):
-                continue  # the loop is on for the other processes of this host
-            shell.core(shell.node.receive_datagram, data, self._index, loopback, time.monotonic())
-            # What comes within our credit is bounded. Not so what piled up in the socket's buffer
-            # while this process was stopped, or what is sent by who no longer waits for us.
-            if not keep_up.is_set():
-                keep_up.wait()
+            if not sent_by(data, shell.node.life):
+                self._take(data)
 
     def send(self) -> None:
         """Send what ``send_now`` left, until the node stops."""
@@ -132,7 +218,7 @@ class MulticastPort:
             while shell.running:
                 self._wake.wait()
                 self._wake.clear()
-                if self._unsent is None:
+                if not self._unsent:
                     sleep(0)  # there is more than is sent in a row
                 else:
                     wait(writable)

@@ -47,6 +47,7 @@ from chatter.core.effects import (
 from chatter.core.handlers import SerializerDB
 from chatter.core.node import Node
 from chatter.core.session import Session
+from chatter.core.straight import Straight
 from chatter.errors import ConfigError
 from chatter.ids import BroadcastID, NetID, split_address
 from chatter.net.advice import run_advice
@@ -258,7 +259,7 @@ class Runtime:
         try:
             result = function(*args)
         except Exception:
-            self._report_bug()
+            self.report_bug()
             result = None
         self.carry_out()
         return result
@@ -266,6 +267,19 @@ class Runtime:
     def in_handler(self) -> bool:
         """Whether the current greenlet runs a handler, which must not wait for room."""
         return self._dispatch.runs()
+
+    def deliver(self, delivery: Deliver) -> None:
+        """Queue messages for their handler. Never waits."""
+        self._dispatch.deliver(delivery)
+
+    def deliver_at_once(self, delivery: Deliver) -> bool:
+        """Have a message dispatched, if its handler is idle. Only the hub may call it."""
+        return self._dispatch.deliver_at_once(delivery)
+
+    def send_straight(self, straight: Straight) -> None:
+        """Send a broadcast that is sealed already, and see to what the core wants then."""
+        self._ports[straight.channel].send_frame(straight.frame)
+        self.core(self.node.settle, time.monotonic())
 
     def stats(self) -> dict[str, int]:
         """The counters, and how much waits."""
@@ -299,14 +313,14 @@ class Runtime:
                     else:
                         self._carry_out_rare(effect)
                 except Exception:
-                    self._report_bug()
+                    self.report_bug()
             while speaking:  # after the others, as more may have come together by then
                 port = next(iter(speaking))
                 del speaking[port]
                 try:
                     port.send_now()
                 except Exception:
-                    self._report_bug()
+                    self.report_bug()
             waiting += node.take_effects()
         if node.due < self._alarm_at:
             self._alarm.set()
@@ -343,9 +357,9 @@ class Runtime:
             function(*args)
         except Exception:
             if self.running:
-                self._report_bug()
+                self.report_bug()
 
-    def _report_bug(self) -> None:
+    def report_bug(self) -> None:
         """Count and log the exception that is being handled; whatever the log does, none follows.
 
         In the hub nothing may wait, which a log handler may have to, so a greenlet logs.

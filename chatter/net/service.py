@@ -277,6 +277,10 @@ class Service:
         sent = node.join(tag, codec, body, compress)
         if sent is None:
             now = time.monotonic()
+            straight = node.straightway.send(tag, codec, body, compress, now)
+            if straight is not None:
+                runtime.send_straight(straight)
+                return Receipt(straight.id, straight.recipients)
             room = node.room(now)
             if room < HEADER_BYTES + len(body):
                 self._wait_for_room(runtime, len(body))

@@ -11,6 +11,7 @@ from gevent import Greenlet
 from gevent.event import Event
 
 from chatter.config import Config
+from chatter.core.effects import Deliver
 from chatter.core.node import Node
 from chatter.core.session import Session
 
@@ -47,6 +48,15 @@ class Shell(Protocol):
 
     def core(self, function: Callable[..., Result], *args: Any) -> Result | None:
         """What a call of the core returns, once what it asks for is carried out."""
+
+    def deliver(self, delivery: Deliver) -> None:
+        """Queue messages for their handler. Never waits."""
+
+    def deliver_at_once(self, delivery: Deliver) -> bool:
+        """Have a message dispatched, if its handler is idle. Only the hub may call it."""
+
+    def report_bug(self) -> None:
+        """Count and log the exception that is being handled. Never waits in the hub."""
 
     def carry_out(self) -> None:
         """Do what the core asked for since the last call. Never waits."""

@@ -259,14 +259,21 @@ class Member:
         payload = table + data
         if len(payload) > self.config.max_message_bytes + TABLE_BYTES:
             raise MessageTooLarge(f"{len(payload)} bytes encoded")
+        now = self._clock.now
+        compress = handler is None or handler.compress
+        gathered = to is None and confirm_s is None and table == NO_NETIDS
+        gathered = gathered and len(data) <= MAX_GATHERED_BYTES
+        if gathered:
+            straight = self.node.straightway.send(tag, name, data, compress, now)
+            if straight is not None:
+                assert self._shell is not None
+                self._shell.send_straight(straight)
+                return straight.id, len(straight.recipients)
         needed = HEADER_BYTES + (len(payload) if len(payload) <= MAX_FRAME_BYTES else 0)
         room = self.node.room(self._clock.now)
         if room < needed:
             raise QueueFull("the network takes less than is broadcast")
-        compress = handler is None or handler.compress
-        now = self._clock.now
-        gathered = to is None and confirm_s is None and table == NO_NETIDS
-        if gathered and len(data) <= MAX_GATHERED_BYTES:
+        if gathered:
             sent, targets = self.node.gather(tag, name, data, now, room, compress=compress)
             self._carry_out()
             return sent, len(targets)

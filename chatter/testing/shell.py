@@ -22,6 +22,7 @@ from chatter.core.effects import (
 )
 from chatter.core.node import Node
 from chatter.core.session import Session
+from chatter.core.straight import Straight
 from chatter.ids import NetID
 from chatter.testing.clock import Clock, Timer
 from chatter.testing.network import Network
@@ -91,7 +92,20 @@ class Shell:
     # What the network hands over
 
     def received_datagram(self, data: bytes, channel: int | None, from_loopback: bool) -> None:
-        self.node.receive_datagram(data, channel, from_loopback, self._clock.now)
+        node, now = self.node, self._clock.now
+        lone = None if channel is None else node.lone.take(data, channel, now)
+        if lone is None:
+            node.receive_datagram(data, channel, from_loopback, now)
+        else:
+            self._tell(lone)
+            if node.lone.enough:
+                node.settle(now)
+        self.carry_out()
+
+    def send_straight(self, straight: Straight) -> None:
+        """Send a broadcast that is sealed already, and see to what the core wants then."""
+        self._network.send_multicast(self.netid, straight.channel, straight.frame)
+        self.node.settle(self._clock.now)
         self.carry_out()
 
     def accepted(self, stream: Stream, from_loopback: bool) -> None:

@@ -29,7 +29,7 @@ from chatter.wire.records import CARRIERS, GOSSIP, TYPE_BYTES, Record, decode_re
 from chatter.wire.seal import MAX_FRAME_BYTES, OVERHEAD_BYTES
 from chatter.wire.varint import decode_varint, encode_varint
 
-_COMPRESSED, _NAMES_SENDER = 1, 2
+COMPRESSED, NAMES_SENDER = 1, 2
 
 # The routing part may be no larger than a frame may be, so decompressing never yields more than
 # what could have come uncompressed: a bomb gains nothing.
@@ -114,11 +114,15 @@ def encode_body(records: Sequence[Record], sender: Sender | None = None) -> byte
     routing = b"".join(parts)
     if len(routing) > MAX_ROUTING_BYTES:
         raise ValueError(f"{len(routing)} bytes do not fit in a frame")
-    flags = 0 if sender is None else _NAMES_SENDER
+    return packed(0 if sender is None else NAMES_SENDER, routing, compress)
+
+
+def packed(flags: int, routing: bytes, compress: bool) -> bytes:
+    """The body around a routing part: compressed, where that may be and is worth it."""
     if compress and len(routing) >= _WORTH_COMPRESSING:
-        packed: bytes = lz4.block.compress(routing, store_size=False)
-        if len(packed) + 3 < len(routing):
-            return bytes((flags | _COMPRESSED,)) + encode_varint(len(routing)) + packed
+        block: bytes = lz4.block.compress(routing, store_size=False)
+        if len(block) + 3 < len(routing):
+            return bytes((flags | COMPRESSED,)) + encode_varint(len(routing)) + block
     return bytes((flags,)) + routing
 
 
@@ -135,15 +139,15 @@ def decode_body(body: bytes, known: Start | None = None) -> Body:
     if not body:
         raise Truncated("a body of nothing")
     flags = body[0]
-    if flags & ~(_COMPRESSED | _NAMES_SENDER):
+    if flags & ~(COMPRESSED | NAMES_SENDER):
         raise FrameError("a body with flags of another version")
-    data, pos = (_decompress(body), 0) if flags & _COMPRESSED else (body, 1)
+    data, pos = (decompress(body), 0) if flags & COMPRESSED else (body, 1)
     sender = None
     start = known
-    if start is not None and flags & _NAMES_SENDER and data.startswith(start.data, pos):
+    if start is not None and flags & NAMES_SENDER and data.startswith(start.data, pos):
         pos += len(start.data)
     else:
-        start, pos = _decode_start(data, pos, flags & _NAMES_SENDER > 0)
+        start, pos = _decode_start(data, pos, flags & NAMES_SENDER > 0)
     _, table, netid, channel = start
     if netid is not None:
         position, pos = decode_varint(data, pos)
@@ -187,7 +191,12 @@ def _decode_start(data: bytes, pos: int, names_sender: bool) -> tuple[Start, int
     return Start(data[pos : cursor.position], table, netid, channel), cursor.position
 
 
-def _decompress(body: bytes) -> bytes:
+def decompress(body: bytes) -> bytes:
+    """The routing part of a body whose flags say that it is compressed.
+
+    Raises:
+        FrameError: whatever is wrong with the bytes.
+    """
     size, pos = decode_varint(body, 1)
     if size > MAX_ROUTING_BYTES:
         raise TooLarge(f"a body that would decompress to {size} bytes")

@@ -130,25 +130,20 @@ class Gossip(NamedTuple):
         (
             (origin, epoch, seqno),
             tag,
-            codec,
+            _,
             payload,
             number,
             hop,
             distribution,
             revision,
-            compress,
+            _,
             confirm_ms,
             after,
             size,
             pull,
         ) = self
-        flags = _FLAGS_OF_CODEC[codec]
-        optional = b""
-        if number:
-            flags |= _TO_EVERYONE
-            optional = encode_varint(number)
-        if not compress:
-            flags |= _PLAIN
+        flags = _flags_of(self)
+        optional = encode_varint(number) if number else b""
         if revision:
             flags |= _REVISED
             optional += encode_varint(revision)
@@ -283,6 +278,32 @@ class Gossip(NamedTuple):
         (origin, _, _), tag, _, payload, _, _, distribution, *_ = self
         bound = bound_of(len(payload), tag, origin)
         return bound + list_bound(origin, distribution) if distribution else bound
+
+
+def _flags_of(gossip: Gossip) -> int:
+    """Its flags without those of rare fields."""
+    flags = _FLAGS_OF_CODEC[gossip.codec]
+    if gossip.number:
+        flags |= _TO_EVERYONE
+    if not gossip.compress:
+        flags |= _PLAIN
+    return flags
+
+
+def bytes_before_seqno(gossip: Gossip, origin: int) -> bytes:
+    """What stands before the seqno of a gossip without rare fields.
+
+    Args:
+        origin: its index in the table of the frame.
+    """
+    epoch = gossip.id.epoch.to_bytes(8, "big")
+    return bytes((_flags_of(gossip),)) + encode_varint(origin) + epoch
+
+
+def bytes_after_number(gossip: Gossip) -> bytes:
+    """What stands between the number and the payload of a gossip that asks nobody to serve."""
+    name = gossip.tag.encode()
+    return encode_varint(gossip.hop) + b"\0" + encode_varint(len(name)) + name
 
 
 @lru_cache(maxsize=1024)

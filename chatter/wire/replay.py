@@ -21,6 +21,10 @@ class ReplayWindow:
 
     __slots__ = ("_bits", "_floor", "_top")
 
+    def comes_next(self, counter: int) -> bool:
+        """Whether it is above all that was seen."""
+        return counter > self._top and counter > self._floor
+
     def __init__(self, floor: int = 0) -> None:
         """A window that accepts only counters above ``floor``."""
         self._top = self._floor = floor
