@@ -43,7 +43,7 @@ BUDGETS = {
     "a burst of 64, from the last call to the sealed datagram": 2540,
     "a datagram with one broadcast, up to the effect that delivers it": 1680,
     "a lone broadcast, from the call of the core to the sealed datagram": 670,
-    "what is still to be done for it": 500,
+    "what is still to be done for it": 700,
     "a lone message like the one before, up to its delivery": 715,
     "what is still to be done for 16 of them": 3720,
     "a lone message from its delivery to the end of its handler": 314,

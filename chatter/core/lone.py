@@ -20,7 +20,7 @@ from chatter.core.handlers import SerializerDB
 from chatter.core.membership import Membership
 from chatter.core.origins import OriginLife, Origins
 from chatter.core.pace import least_lately_s
-from chatter.core.peers import ALIVE, Peer
+from chatter.core.peers import Peer
 from chatter.core.store import Store
 from chatter.core.watched import Watched
 from chatter.errors import FrameError
@@ -133,7 +133,7 @@ class Lone:
             or now - lane.at > self._lately_s  # that would be news
             or not peer.heard
             or not life.kept
-            or life.order is not None
+            or life.order is not None  # an ordered handler is concerned
             or self._watched.active
         ):
             return None
@@ -199,18 +199,13 @@ class Lone:
         source = self._contacts.source(self._groups[channel], life)
         peer = self._peers.get(sender.netid)
         origin = self._origins.get(gossip.id.origin, gossip.id.epoch)
-        handler = self._handlers.dispatcher(gossip.tag)
         if (
             source is None
             or source.start is None
             or peer is None
-            or peer.state is not ALIVE
-            or peer.life != life
             or sender.channel not in peer.flow
             or origin is None
             or origin.named_at != now  # it is none that comes next: a second copy, by another way
-            or origin.order is not None
-            or (handler is not None and handler.ordered)
             or not Alike.can_be(gossip)
         ):
             return

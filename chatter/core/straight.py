@@ -168,7 +168,6 @@ class Straightway:
             return
         channel = self._forwarder.only_multicast(recipients)
         if channel is None:
-            self._lane = None
             return
         out = self._channels[channel]
         served = gossip.served(1, ())

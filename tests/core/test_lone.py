@@ -171,6 +171,7 @@ def test_before_the_node_does_anything_else_it_settles(entry: Callable[[Node], o
     assert BroadcastID(netid(2), 7, 2) in desk.node._store
     assert peer.flow[0].seen == speaker.position
     assert desk.node._context.tags.values == {"tag": 2}
+    assert desk.node._context.appetite.messages == 2
 
 
 def test_after_a_handful_it_wants_to_settle() -> None:
@@ -216,7 +217,8 @@ def test_after_a_long_silence_it_is_news_that_this_peer_is_heard() -> None:
     desk, speaker = acquainted()
     assert hears(desk, speaker.says(), now=9.9) is not None
     assert refused(desk, speaker, now=20.0)
-    assert hears(desk, speaker.says(), now=20.1) is not None
+    for now in (20.1, 29.0, 38.0):
+        assert hears(desk, speaker.says(), now) is not None
 
 
 def test_once_the_group_was_found_dead_it_is_news_too() -> None:
@@ -261,7 +263,8 @@ def test_an_origin_that_was_forgotten_is_not_remembered_here() -> None:
     desk, speaker = acquainted()
     desk.node._origins._make_room()
     assert refused(desk, speaker)
-    assert desk.node._origins.get(netid(2), 7) is not None
+    (lane,) = desk.node.lone._lanes[0].values()
+    assert lane.life is desk.node._origins.get(netid(2), 7)
 
 
 def test_a_life_that_was_replaced_is_not_believed() -> None:
@@ -279,6 +282,53 @@ def test_what_needs_an_answer_goes_the_long_way() -> None:
     assert hears(desk, speaker.datagram(gossip)) is None
     assert delivered(desk) == [2]
     assert hears(desk, speaker.says()) is not None  # the former pattern still holds
+
+
+def test_what_follows_one_that_needs_an_answer_needs_none() -> None:
+    desk, speaker = Desk(), Speaker(2)
+    desk.meet(speaker)
+    assert hears(desk, speaker.datagram(make_gossip(1, number=1, confirm_ms=500))) is None
+    speaker.number = 1
+    assert hears(desk, speaker.says()) is None
+    taken = hears(desk, speaker.says())
+    assert taken is not None
+    assert taken.gossip.confirm_ms == 0
+
+
+def test_one_who_relays_for_several_is_remembered_with_the_last_of_them() -> None:
+    desk, speaker = acquainted()
+
+    def relayed(number: int) -> bool:
+        gossip = make_gossip(number, number=number)._replace(id=BroadcastID(netid(5), 3, number))
+        return hears(desk, speaker.datagram(gossip)) is not None
+
+    assert not relayed(1)
+    assert relayed(2)
+    assert hears(desk, speaker.says()) is None
+    assert hears(desk, speaker.says()) is not None
+
+
+def test_one_for_others_and_one_by_an_impossible_channel_leave_nothing_behind() -> None:
+    desk, speaker = Desk(), Speaker(2)
+    desk.meet(speaker)
+    for_others = make_gossip(1, distribution=(netid(7),))
+    assert hears(desk, speaker.datagram(for_others)) is None
+    assert hears(desk, speaker.datagram(make_gossip(2, number=1), channel=200)) is None
+    assert [one.gossip.id.seqno for one in desk.effects(Deliver)] == [2]
+
+
+def test_a_copy_by_another_channel_is_no_pattern() -> None:
+    desk = Desk(channels=(LAN, ChannelSpec(GROUP, True, 61_440)))
+    speaker = Speaker(2)
+    desk.meet(speaker)
+    first = make_gossip(1, number=1)
+    hears(desk, speaker.datagram(first, channel=0), 1.0)
+    desk.node._context.peers.version += 1
+    hears(desk, speaker.datagram(first, channel=1), 1.001)
+    desk.node.take_effects()
+    speaker.number = 1
+    assert hears(desk, speaker.says(), 2.0) is None
+    assert hears(desk, speaker.says(), 3.0) is not None
 
 
 def test_of_two_channels_the_one_that_is_first_is_remembered() -> None:

@@ -75,6 +75,29 @@ def test_what_follows_at_once_is_gathered() -> None:
     assert went(desk, now=1.1)
 
 
+def test_of_two_that_were_sent_none_is_forgotten() -> None:
+    desk = warm()
+    first = desk.node.straightway.send("tag", "bytes", b"2", True, 1.0)
+    assert first is not None
+    assert desk.node.straightway.send("tag", "bytes", b"3", True, 2.0) is None
+    desk.node.gather("tag", "bytes", b"3", 2.0, 100_000)
+    assert first.id in desk.node._store
+
+
+def test_what_ended_it_is_looked_at_once() -> None:
+    desk = warm()
+    desk.node._context.peers.version += 1
+    assert [went(desk, now=now) for now in (1.0, 1.1)] == [False, True]
+    assert [went(desk, now=now) for now in (4.5, 4.6)] == [False, True]
+    assert [went(desk, now=now, tag="other") for now in (5.0, 5.1)] == [False, True]
+
+
+def test_one_that_is_too_long_leaves_the_way_open_to_others() -> None:
+    desk = warm()
+    assert not went(desk, random.Random(1).randbytes(5000), 1.0)
+    assert went(desk, now=1.5)
+
+
 def test_nothing_overtakes_what_is_gathered() -> None:
     desk = warm()
     desk.node.gather("tag", "bytes", b"1", 1.0, 100_000)

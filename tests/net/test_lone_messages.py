@@ -1,0 +1,206 @@
+"""Lone messages on real sockets: dispatched in the hub's own turn, whatever their handlers do."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from chatter import Message
+from chatter.core.effects import Deliver
+from chatter.net.dispatch import Dispatch
+from chatter.net.multicast import MulticastPort
+from tests.net.deliveries import delivery
+from tests.net.nodes import Recorder, cluster, wait_until
+from tests.net.test_worker import Bench, bench
+
+__all__ = ["bench"]
+
+# Above the pause after which a broadcast is a lone one.
+APART_S = 0.008
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seqnos that were dispatched in the hub's turn, by any node of this process."""
+    taken: list[int] = []
+    real = Dispatch.deliver_at_once
+
+    def spy(self: Dispatch, one: Deliver) -> bool:
+        done = real(self, one)
+        if done:
+            taken.append(one.gossip.id.seqno)
+        return done
+
+    monkeypatch.setattr(Dispatch, "deliver_at_once", spy)
+    return taken
+
+
+def say(sender: Recorder, tag: str, count: int, start: int = 0) -> None:
+    for number in range(start, start + count):
+        sender.chatter.broadcast(tag, number)
+        gevent.sleep(APART_S)
+
+
+def test_they_come_once_and_in_order(at_once: list[int]) -> None:
+    with cluster(3) as (sender, *others):
+        say(sender, "news", 60)
+        for other in others:
+            wait_until(lambda other=other: len(other.bodies) == 60, "all of them")  # type: ignore[misc]
+            assert other.bodies == list(range(60))
+            assert other.messages[-1].via == "multicast"
+        assert len(at_once) > 60
+        stats = others[0].chatter.stats()
+        assert stats["gossip_received"] == stats["dispatched"] == 60
+
+
+def test_a_handler_that_waits_has_its_messages_queue_and_holds_up_no_other(
+    at_once: list[int],
+) -> None:
+    with cluster(2) as (sender, other):
+        gate, slow, quick = Event(), list[int](), list[int]()
+
+        def wait(body: int, message: Message) -> None:
+            gate.wait()
+            slow.append(body)
+
+        other.chatter.on("slow")(wait)
+        other.chatter.on("quick")(lambda body, message: quick.append(body))
+        say(sender, "slow", 3)
+        say(sender, "quick", 3)
+        say(sender, "slow", 17, 3)
+        say(sender, "quick", 17, 3)
+        wait_until(lambda: len(quick) == 20, "the other handler's")
+        assert slow == []
+        gate.set()
+        wait_until(lambda: len(slow) == 20, "all that waited")
+        assert slow == quick == list(range(20))
+        assert at_once
+
+
+def test_a_handler_may_broadcast_and_wait_for_the_answer(at_once: list[int]) -> None:
+    with cluster(2) as (sender, other):
+        answers: list[bool] = []
+
+        def answer(body: int, message: Message) -> None:
+            receipt = other.chatter.broadcast("echo", body, confirm=True)
+            answers.append(receipt.wait(5.0))
+
+        other.chatter.on("ask")(answer)
+        say(sender, "ask", 10)
+        wait_until(lambda: len(answers) == 10, "the answers")
+        assert answers == [True] * 10
+        assert sender.bodies == list(range(10))
+        assert at_once
+
+
+def test_a_handler_that_fails_or_ends_its_greenlet_gets_the_next(
+    at_once: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    with cluster(2) as (sender, other):
+        seen: list[int] = []
+
+        def fail(body: int, message: Message) -> None:
+            seen.append(body)
+            if body % 5 == 3:
+                raise gevent.GreenletExit
+            if body % 5 == 4:
+                raise ValueError("no")
+
+        other.chatter.on("news")(fail)
+        say(sender, "news", 20)
+        wait_until(lambda: len(seen) == 20, "all of them")
+        assert seen == list(range(20))
+        assert other.chatter.stats()["handler_errors"] == 4
+        assert other.chatter.stats().get("internal_errors", 0) == 0
+        assert at_once
+
+
+def test_a_handler_may_stop_its_node(at_once: list[int]) -> None:
+    with cluster(2) as (sender, other):
+        stopped: list[int] = []
+
+        def stop(body: int, message: Message) -> None:
+            if body == 15:
+                other.chatter.stop()
+                stopped.append(body)
+
+        other.chatter.on("news")(stop)
+        say(sender, "news", 20)
+        wait_until(lambda: stopped == [15], "its end")
+        assert 16 in at_once
+        say(sender, "news", 3)
+        assert not other.chatter.running
+
+
+def test_what_the_core_or_a_bug_throws_ends_nothing(
+    at_once: list[int], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with cluster(2) as (sender, other):
+        say(sender, "news", 5)
+        wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        lone = other.chatter._runtime.node.lone  # type: ignore[union-attr]
+        monkeypatch.setattr(lone, "take", lambda *arguments: 1 / 0)
+        say(sender, "news", 1, 5)
+        wait_until(lambda: other.chatter.stats().get("internal_errors") == 1, "the bug's count")
+        monkeypatch.undo()
+        say(sender, "news", 5, 6)
+        # The one that the bug cost is repaired.
+        wait_until(lambda: sorted(other.bodies) == list(range(11)), "all of them")
+        assert "a bug in chatter" in caplog.text
+
+
+def test_a_stopped_socket_is_read_to_its_end(at_once: list[int]) -> None:
+    """What piled up while nobody read is no lone message: it is read in one go, and in order."""
+    with cluster(2) as (sender, other):
+        say(sender, "news", 5)
+        wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        gate = Event()
+        port: MulticastPort = other.chatter._runtime._ports[0]  # type: ignore[union-attr]
+        port._readable.stop()
+        gevent.spawn_later(0.4, gate.set)
+        say(sender, "news", 20, 5)
+        assert len(other.bodies) == 5
+        gate.wait()
+        port._readable.start(port._hear)
+        wait_until(lambda: len(other.bodies) == 25, "all of them")
+        assert other.bodies == list(range(25))
+
+
+def in_hub(bench: Bench, one: Deliver) -> bool:
+    done: list[bool] = []
+    gevent.get_hub().loop.run_callback(lambda: done.append(bench.dispatch.deliver_at_once(one)))
+    wait_until(lambda: done, "the hub's turn")
+    return done[0]
+
+
+def test_only_an_idle_handler_is_given_one_at_once(bench: Bench) -> None:
+    gate, taken = bench.gated("slow")
+    assert not in_hub(bench, delivery(1, tag="slow"))  # it has no greenlet yet
+    bench.put(1, 1)
+    gevent.sleep(0.01)
+    assert not in_hub(bench, delivery(2, tag="slow"))  # it is at its first
+    bench.put(2, 2)
+    gate.set()
+    wait_until(lambda: taken == [1, 2], "both")
+    assert in_hub(bench, delivery(3, tag="slow"))
+    assert taken == [1, 2, 3]
+    assert not in_hub(bench, delivery(4, tag="nobody"))
+
+
+def test_one_at_once_never_overtakes_what_waits(bench: Bench) -> None:
+    gate, taken = bench.gated("slow")
+    gate.set()
+    bench.put(1, 1)
+    wait_until(lambda: taken == [1], "the first")
+    done: list[bool] = []
+
+    def turn() -> None:
+        bench.put(2, 2)  # it wakes up in the next turn
+        done.append(bench.dispatch.deliver_at_once(delivery(3, tag="slow")))
+
+    gevent.get_hub().loop.run_callback(turn)
+    wait_until(lambda: len(taken) == 2, "what waits")
+    assert done == [False]
+    assert taken == [1, 2]
+    assert bench.dispatch.queued == 0
