@@ -94,6 +94,14 @@ class SendingFlow:
             )
         return max(0, self._limit - self.position - CHARGE_BYTES)
 
+    def allows(self, charge: int) -> bool:
+        """Whether a datagram with so many bytes may be sent now: as ``credit`` tells, which looks
+        at all who listen when little is left."""
+        known = self._limit - self.position - CHARGE_BYTES
+        return (known >= charge and self._context.peers.joins == self._joins) or (
+            self.credit() >= charge
+        )
+
     def position_after(self, charge: int) -> int:
         """Where a datagram with so many bytes of gossips and chunks will have brought us."""
         return self.position + charge + CHARGE_BYTES

@@ -30,8 +30,10 @@ from chatter.wire.frame import Sender
 from chatter.wire.gossip import Gossip
 from chatter.wire.seal import COUNTER_BYTES, HEADER_BYTES, OVERHEAD_BYTES
 
-# Noted at most: by then what is done for one costs little more than what it is.
-MOST_NOTED = 16
+# Noted at most: by then what is done for one costs little more than what it is. Who hears the same
+# messages shall not settle after the same one, which would come late to whoever is last: so it is
+# drawn anew each time.
+FEW_NOTED, MOST_NOTED = 8, 24
 
 # The part of a grant that may be noted and not yet reckoned. Grants are renewed from a quarter of
 # them on, so none comes too late for that.
@@ -98,6 +100,7 @@ class Lone:
         flow: ReceivingFlow,
         watched: Watched,
     ) -> None:
+        self._most = MOST_NOTED
         self.enough = False
         """Whether ``settle`` should be called, once what was taken is dispatched."""
         self._context = context
@@ -153,7 +156,7 @@ class Lone:
         noted, flow = self.noted, lane.flow
         noted.append((gossip, lane, position, len(frame), now))
         if (
-            len(noted) >= MOST_NOTED
+            len(noted) >= self._most
             or (position - flow.seen) * _UNRECKONED >= flow.limit - flow.paid
         ):
             self.enough = True
@@ -164,8 +167,9 @@ class Lone:
         noted = self.noted
         if not noted:
             return
-        self.noted, self.enough = [], False
         context = self._context
+        self.noted, self.enough = [], False
+        self._most = context.rng.randint(FEW_NOTED, MOST_NOTED)
         counts, tags = context.counts, context.tags
         counts["frames_received"] += len(noted)
         counts["gossip_received"] += len(noted)

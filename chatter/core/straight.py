@@ -121,7 +121,7 @@ class Straightway:
         channel = lane.channel
         flow = channel.flow
         charge = lane.bound + len(body)
-        if channel.outbox or flow.credit() < charge:
+        if channel.outbox or not flow.allows(charge):
             return None
         publishing, context = self._publishing, self._context
         number = context.number + 1

@@ -10,7 +10,7 @@ import pytest
 from chatter.core.channels import ChannelSpec
 from chatter.core.effects import Deliver, UdpReady
 from chatter.core.handlers import codec_handler
-from chatter.core.lone import MOST_NOTED
+from chatter.core.lone import FEW_NOTED, MOST_NOTED
 from chatter.core.node import Node
 from chatter.ids import BroadcastID, NetID
 from chatter.wire.frame import Sender, encode_body
@@ -177,14 +177,20 @@ def test_before_the_node_does_anything_else_it_settles(entry: Callable[[Node], o
 def test_after_a_handful_it_wants_to_settle() -> None:
     desk, speaker = acquainted()
     speaker.step = 100
-    for _ in range(MOST_NOTED - 1):
-        assert hears(desk, speaker.says()) is not None
-    before = desk.node.lone.enough
-    assert hears(desk, speaker.says()) is not None
-    assert (before, desk.node.lone.enough) == (False, True)
-    desk.node.settle(0.0)
-    assert not desk.node.lone.enough
-    assert desk.node.counts["gossip_received"] == MOST_NOTED + 1
+    handfuls = []
+    for _ in range(20):
+        taken = 0
+        while not desk.node.lone.enough:
+            assert hears(desk, speaker.says()) is not None
+            taken += 1
+        handfuls.append(taken)
+        desk.node.settle(0.0)
+        assert not desk.node.lone.enough
+    # Not after the same one as all others who hear them.
+    assert min(handfuls) >= FEW_NOTED
+    assert max(handfuls) <= MOST_NOTED
+    assert len(set(handfuls)) > 5
+    assert desk.node.counts["gossip_received"] == sum(handfuls) + 1
 
 
 def test_credit_is_never_late_by_more_than_an_eighth_of_a_grant() -> None:
@@ -396,7 +402,8 @@ def test_a_node_that_takes_them_ends_as_one_that_does_not(seed: int) -> None:
                 desk.node.tick(now)
     assert taken > 100
     assert got["quick"] == got["slow"]
-    ignored = {"credits_sent"}  # one grant instead of several, or at another moment
+    # One grant instead of several, or at another moment; and chance is asked for more.
+    ignored = {"credits_sent", "beacons_sent"}
     for desk in (quick, slow):
         desk.node.tick(now)
     counts = [

@@ -125,6 +125,26 @@ def test_without_credit_it_waits_as_any() -> None:
     assert desk.node.straightway.send("tag", "bytes", b"2", True, 2.0) is None
 
 
+def test_who_joins_is_not_sent_more_than_it_grants() -> None:
+    desk = warm()
+    assert went(desk, now=1.0)
+    heard_by(desk, 4, now=1.5)
+    peers = desk.node._context.peers
+    newcomer = peers.get(netid(4))
+    assert newcomer is not None
+    peers.joins += 1
+    newcomer.limits[0] = 0
+    assert not went(desk, now=2.0)
+    assert desk.node._channels[0].outbox
+    newcomer.limits[0] = desk.node._channels[0].flow.position + 2500
+    frames(desk, 2.1)
+    assert desk.node.straightway.send("tag", "bytes", b"2", True, 2.2) is not None
+    desk.node.settle(2.2)
+    newcomer.limits[0] = desk.node._channels[0].flow.position
+    peers.joins += 1
+    assert desk.node.straightway.send("tag", "bytes", b"2", True, 2.3) is None
+
+
 @pytest.mark.parametrize(
     ("what", "tag", "codec", "compress", "size"),
     [

@@ -4,6 +4,7 @@ Run as `python -m scripts.lab.proof.tap` in the router's namespace: it prints "r
 end of its input all it saw, as JSON. Frames are sealed, so it tells amounts and order, no contents.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -142,16 +143,22 @@ def main() -> None:
     """Listens until the input ends."""
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
     tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-    segments = []
+    tap.setblocking(False)
+    packets: list[tuple[bytes, tuple[str, int, int]]] = []
     print("ready", flush=True)
     ended = False
     while not ended:
         ready, _, _ = select.select([tap, sys.stdin], [], [])
         ended = tap not in ready  # what waits is read first
-        if tap in ready:
-            packet, (link, _, kind, *_) = tap.recvfrom(_SNAP_BYTES)
-            if _HOST_LINK.fullmatch(link):
-                segments.append(read_segment(link, kind == socket.PACKET_OUTGOING, packet))
+        # Only read, and understood at the end: on a busy machine the kernel would lose some.
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packets.append(tap.recvfrom(_SNAP_BYTES))
+    segments = [
+        read_segment(link, kind == socket.PACKET_OUTGOING, packet)
+        for packet, (link, _, kind, *_) in packets
+        if _HOST_LINK.fullmatch(link)
+    ]
     _, lost = struct.unpack("II", tap.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
     print(json.dumps({"segments": [one for one in segments if one], "lost": lost}))
 
