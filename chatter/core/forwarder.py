@@ -126,13 +126,18 @@ class Forwarder:
         """Whether broadcasts of ours may have to go by connections, being many."""
         return self._bulk.keeps(self._context.local)
 
-    def only_multicast(self, targets: tuple[NetID, ...]) -> int | None:
-        """The one channel by which the last broadcast went to all of these; None if not so."""
+    def only_multicast(self, targets: tuple[NetID, ...], now: float) -> tuple[int, float] | None:
+        """The one channel by which the last broadcast went to all of these, and until when the
+        evidence holds that they hear it; None if it took more than that."""
         planned = self._planned
         if planned is None or planned.branches or len(planned.multicasts) != 1:
             return None
         channel, members = planned.multicasts[0]
-        return channel if len(members) == len(targets) else None
+        if len(members) != len(targets):
+            return None
+        peers = [self._context.peers.get(netid) for netid in members]
+        oldest = min(now if peer is None else peer.hears.get(channel, now) for peer in peers)
+        return channel, oldest + self._membership.evidence_timeout_s(now)
 
     def sent_straight(
         self, gossip: Gossip, channel: int, members: tuple[NetID, ...], now: float

@@ -51,8 +51,8 @@ class _Lane:
     """What was true of a sender's last message, and is as long as the versions are the same."""
 
     __slots__ = (
-        "alike", "at", "channel", "codec", "flow", "handlers_version", "life", "netid", "opener",
-        "peer", "peers_version", "tag", "window",
+        "alike", "at", "channel", "flow", "handlers_version", "kind", "life", "netid", "opener",
+        "peer", "peers_version", "window",
     )  # fmt: skip
 
     def __init__(
@@ -75,8 +75,7 @@ class _Lane:
         self.flow = flow
         self.life = life
         self.alike = alike
-        self.tag = gossip.tag
-        self.codec = gossip.codec
+        self.kind = (*gossip.id[:2], gossip.tag, gossip.codec, gossip.hop, gossip.compress)
         self.peers_version, self.handlers_version = versions
         self.at = at
 
@@ -173,10 +172,10 @@ class Lone:
         counts, tags = context.counts, context.tags
         counts["frames_received"] += len(noted)
         counts["gossip_received"] += len(noted)
-        context.appetite.messages += len(noted)
         for gossip, lane, position, size, at in noted:
             counts["bytes_received"] += size
             tags.count(gossip.tag)
+            context.appetite.messages += 1
             peer = lane.peer
             peer.heard_at = at
             self._membership.note_multicast(peer, lane.channel, at)
@@ -194,8 +193,7 @@ class Lone:
         if (
             lane is not None
             and (lane.peers_version, lane.handlers_version) == versions
-            and (lane.tag, lane.codec) == (gossip.tag, gossip.codec)
-            and (lane.life.origin, lane.life.epoch) == gossip.id[:2]
+            and lane.kind == (*gossip.id[:2], gossip.tag, gossip.codec, gossip.hop, gossip.compress)
             and lane.life.kept
         ):
             lane.at = now

@@ -294,14 +294,12 @@ class Node:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often what happened, since the start."""
-        self._settle()
+        """How often what happened, since the start and up to the last ``settle``."""
         return self._context.counts
 
     def gauges(self) -> dict[str, int]:
         """How much waits and is kept at the moment, how many peers are in which state, and what the
         shell tells of itself."""
-        self._settle()
         states = Counter(peer.state for peer in self._context.peers)
         return {
             **self._gauges(),
@@ -313,7 +311,6 @@ class Node:
 
     def peers(self, now: float) -> list[Summary]:
         """What is known of each peer, live or not."""
-        self._settle()
         return self._membership.summaries(now)
 
     def live_count(self) -> int:
@@ -485,10 +482,6 @@ class Node:
         if self._publishing.gathering is not None:
             self._publishing.flush(now)
 
-    def _settle(self) -> None:
-        self.lone.settle()
-        self.straightway.settle()
-
     def transformed(self, broadcast: BroadcastID, payload: bytes | None, now: float) -> None:
         """The handler of a held broadcast is done: it travels on, with the new payload if any."""
         self._begin(now)
@@ -498,7 +491,10 @@ class Node:
     # Datagrams
 
     def settle(self, now: float) -> None:
-        """Do what is still to be done for messages that ``lone`` and ``straightway`` took."""
+        """Do what is still to be done for messages that ``lone`` and ``straightway`` took.
+
+        Whoever looks at counts, figures or peers calls it first, and carries out what follows.
+        """
         self._begin(now)
 
     def receive_datagram(

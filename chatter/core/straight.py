@@ -26,10 +26,6 @@ from chatter.wire.gossip import NO_NETIDS, Gossip
 # who broadcasts in a loop gets round more often than that.
 LONE_AFTER_S = 0.005
 
-# A plan holds for a while longer than other plans, as a multicast burdens nobody in particular: for
-# this part of the time for which evidence holds that somebody hears our multicasts.
-_PLAN_PART = 0.2
-
 _make = tuple.__new__
 
 
@@ -91,6 +87,8 @@ class Straightway:
         self._watched = watched
         self._lane: _Lane | None = None
         self._last_at = float("-inf")
+        self.clogged: set[int] = set()
+        """Channels of whose frames some wait for the system; the shell says so."""
         self.noted: tuple[Gossip, _Lane, int, float] | None = None
         """The one that was sent, and is not settled yet."""
 
@@ -116,6 +114,7 @@ class Straightway:
             or self._publishing.gathering is not None
             or self._watched.active
             or self._forwarder.floods
+            or lane.channel.index in self.clogged
         ):
             return None
         channel = lane.channel
@@ -163,12 +162,13 @@ class Straightway:
             lane is not None
             and lane.version == self._peers.version
             and now < lane.until
-            and (lane.tag, lane.codec) == (gossip.tag, gossip.codec)
+            and (lane.tag, lane.codec, lane.compress) == (gossip.tag, gossip.codec, gossip.compress)
         ):
             return
-        channel = self._forwarder.only_multicast(recipients)
-        if channel is None:
+        found = self._forwarder.only_multicast(recipients, now)
+        if found is None:
             return
+        channel, until = found
         out = self._channels[channel]
         served = gossip.served(1, ())
         sender = Sender(self._context.local, channel, 0)
@@ -180,5 +180,5 @@ class Straightway:
             out,
             recipients,
             self._peers.version,
-            now + _PLAN_PART * self._context.config.evidence_timeout_s,
+            until,
         )

@@ -90,20 +90,28 @@ class MulticastPort:
         self._wake.set()
 
     def send_frame(self, frame: bytes) -> None:
-        """Send a frame that is sealed already, behind those that wait. Never waits."""
+        """Send a frame that is sealed already. Never waits."""
         self._unsent.append(frame)
-        if len(self._unsent) > 1 or not self._send_first():
+        if not self._send_first():
             self._wake.set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a sealed frame waits for the system."""
+        return bool(self._unsent)
 
     def _send_first(self) -> bool:
         """Whether the system took the first of those that wait, or will never."""
+        clogged = self._shell.node.straightway.clogged
         try:
             self._pair.send.sendto(self._unsent[0], self._target)
         except BlockingIOError:
+            clogged.add(self._index)
             return False
         except OSError as error:
             self._warn(error)
         self._unsent.popleft()
+        clogged.discard(self._index)
         return True
 
     def receive(self) -> None:
@@ -117,21 +125,26 @@ class MulticastPort:
                 found = self._await()
                 if not shell.running:
                     return
-                if isinstance(found, Deliver):
+                if isinstance(found, bytes):
+                    self._take(found)
+                elif isinstance(found, Deliver):
                     shell.core(shell.deliver, found)
                 elif found is not None:
-                    self._take(found)
-                elif self._lone.enough:
+                    self._warn(found)
+                    sleep(0.1)
+                if self._lone.enough:
                     shell.core(shell.node.settle, time.monotonic())
                 if self._streaming:
                     self._read_on()
         finally:
             self._readable.close()
 
-    def _await(self) -> bytes | Deliver | None:
+    def _await(self) -> bytes | Deliver | OSError | None:
         """Wait until the hub has heard something that it leaves to this greenlet."""
+        if not self._shell.running:
+            return None
         self._readable.start(self._hear)
-        found: bytes | Deliver | None = self._hub.switch()
+        found: bytes | Deliver | OSError | None = self._hub.switch()
         return found
 
     def _hear(self) -> None:
@@ -145,29 +158,35 @@ class MulticastPort:
             self._readable.stop()
             return
         try:
-            data = os.read(self._pair.receive.fileno(), DATAGRAM_BYTES)
-            now = time.monotonic()
-            self._streaming = now - self._done_at < STREAM_S
-            delivery = None
-            if not self._streaming and len(data) <= LONE_BYTES and shell.handlers_keep_up.is_set():
-                delivery = self._lone.take(data, self._index, now)
-            if delivery is None:
-                if not sent_by(data, shell.node.life):  # the loop is on for this host's others
+            for _ in range(DRAIN):
+                data = os.read(self._pair.receive.fileno(), DATAGRAM_BYTES)
+                now = time.monotonic()
+                self._streaming = now - self._done_at < STREAM_S
+                taken = None
+                if (
+                    not self._streaming
+                    and len(data) <= LONE_BYTES
+                    and shell.handlers_keep_up.is_set()
+                ):
+                    taken = self._lone.take(data, self._index, now)
+                if taken is None:
+                    if sent_by(data, shell.node.life):
+                        continue  # the loop is on for the other processes of this host
                     self._leave(data)
-            elif not shell.deliver_at_once(delivery):
-                self._leave(delivery)
-            elif self._lone.enough and shell.running:
-                self._leave(None)
+                elif not shell.deliver_at_once(taken):
+                    self._leave(taken)
+                elif self._lone.enough and shell.running:
+                    self._leave(None)
+                break
             self._done_at = time.monotonic()
         except BlockingIOError:
             return
-        except OSError:
-            self._streaming = True  # whoever reads on finds the error
-            self._leave(None)
+        except OSError as error:
+            self._leave(error)
         except Exception:
             shell.report_bug()
 
-    def _leave(self, found: bytes | Deliver | None) -> None:
+    def _leave(self, found: bytes | Deliver | OSError | None) -> None:
         """Leave it to the greenlet that receives, which waits for that."""
         self._readable.stop()
         self._receiver.switch(found)

@@ -279,10 +279,15 @@ class Runtime:
     def send_straight(self, straight: Straight) -> None:
         """Send a broadcast that is sealed already, and see to what the core wants then."""
         self._ports[straight.channel].send_frame(straight.frame)
+        self.settle()
+
+    def settle(self) -> None:
+        """Have the core do what it has put off; before its figures are looked at."""
         self.core(self.node.settle, time.monotonic())
 
     def stats(self) -> dict[str, int]:
         """The counters, and how much waits."""
+        self.settle()
         return {**self.node.counts, **self.node.gauges()}
 
     def gauges(self) -> dict[str, int]:
@@ -401,8 +406,10 @@ class Runtime:
             self.logger.warning("%s", trouble.message)
 
     def _busy(self) -> bool:
-        return self.node.pending(time.monotonic()) or any(
-            one.busy for one in self.connections.values()
+        return (
+            self.node.pending(time.monotonic())
+            or any(one.busy for one in self.connections.values())
+            or any(port.busy for port in self._ports)
         )
 
     def _open_endpoint(self) -> Endpoint:

@@ -393,7 +393,12 @@ class Service:
     def known_peers(self) -> list[Summary]:
         """The live peers, and those that failed or left lately."""
         runtime = self._running()
-        found: list[Summary] = runtime.calls.run(lambda: runtime.node.peers(time.monotonic()))
+
+        def look() -> list[Summary]:
+            runtime.settle()
+            return runtime.node.peers(time.monotonic())
+
+        found: list[Summary] = runtime.calls.run(look)
         return found
 
     def wait_for_peers(self, n: int = 1, timeout: float | None = None) -> bool:
@@ -422,7 +427,12 @@ class Service:
     def figures(self) -> NodeFigures:
         """What this node counted, as `watch` and `ask_figures` bring it of others."""
         runtime = self._running()
-        figures: NodeFigures = runtime.calls.run(lambda: runtime.node.figures(time.monotonic()))
+
+        def look() -> NodeFigures:
+            runtime.settle()
+            return runtime.node.figures(time.monotonic())
+
+        figures: NodeFigures = runtime.calls.run(look)
         return figures
 
     # What stands above

@@ -115,6 +115,7 @@ class Member:
     @property
     def counts(self) -> dict[str, int]:
         """What its core counted in its present process."""
+        self._settle()
         return self.node.counts
 
     @property
@@ -339,4 +340,10 @@ class Member:
             self._carry_out()
 
     def _summaries(self) -> list[Any]:
+        self._settle()
         return self.node.peers(self._clock.now)
+
+    def _settle(self) -> None:
+        if self.running:
+            self.node.settle(self._clock.now)
+            self._carry_out()

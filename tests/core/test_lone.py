@@ -152,9 +152,7 @@ ENTRIES: list[Callable[[Node], object]] = [
     lambda node: node.watch(1.0),
     lambda node: node.udp_frame(1.0),
     lambda node: node.broadcast("tag", "json", b"\0\0{}", None, 1.0),
-    lambda node: node.counts,
-    lambda node: node.gauges(),
-    lambda node: node.peers(1.0),
+    lambda node: node.transformed(BroadcastID(netid(9), 1, 1), None, 1.0),
 ]
 
 

@@ -30,6 +30,12 @@ def heard_by(desk: Desk, *numbers: int, now: float = 0.0) -> None:
     desk.node._context.peers.version += 1
 
 
+def hears(desk: Desk, number: int, at: float) -> None:
+    peer = desk.node._context.peers.get(netid(number))
+    assert peer is not None
+    peer.hears[0] = at
+
+
 def send(desk: Desk, body: bytes, now: float, tag: str = "tag") -> tuple[list[bytes], bool]:
     """As a shell does it: the frames that went out, and whether it went straight."""
     node = desk.node
@@ -88,8 +94,10 @@ def test_what_ended_it_is_looked_at_once() -> None:
     desk = warm()
     desk.node._context.peers.version += 1
     assert [went(desk, now=now) for now in (1.0, 1.1)] == [False, True]
-    assert [went(desk, now=now) for now in (4.5, 4.6)] == [False, True]
     assert [went(desk, now=now, tag="other") for now in (5.0, 5.1)] == [False, True]
+    for number in (2, 3):
+        hears(desk, number, at=20.0)
+    assert [went(desk, now=now, tag="other") for now in (20.0, 20.1)] == [False, True]
 
 
 def test_one_that_is_too_long_leaves_the_way_open_to_others() -> None:
@@ -173,8 +181,19 @@ def test_whoever_has_to_be_served_by_a_connection_is_not_left_out() -> None:
 
 def test_evidence_that_grows_old_ends_it() -> None:
     desk = warm()
-    assert went(desk, now=2.9)
-    assert not went(desk, now=3.1)
+    timeout_s = desk.node._membership.evidence_timeout_s(0.0)
+    hears(desk, 3, at=5.0)
+    assert not went(desk, now=1.0, tag="other")
+    assert went(desk, now=timeout_s - 0.1, tag="other")
+    assert not went(desk, now=timeout_s + 0.1, tag="other")  # of the other one we know nothing
+
+
+def test_while_frames_wait_for_the_system_it_is_queued_too() -> None:
+    desk = warm()
+    desk.node.straightway.clogged.add(0)
+    assert not went(desk, now=1.0)
+    desk.node.straightway.clogged.discard(0)
+    assert went(desk, now=2.0)
 
 
 def test_while_somebody_watches_it_is_traced() -> None:
