@@ -32,7 +32,7 @@ DATAGRAM_BYTES = 65536
 READABLE, WRITABLE = 1, 2
 
 # A longer one is mostly a burst, of which looking for a lone message would read half for nothing.
-LONE_BYTES = 4096
+LONE_BYTES = 8192
 
 # Datagrams that follow each other within so long are read without waiting for each.
 STREAM_S = 0.0002
