@@ -24,7 +24,7 @@ from chatter.wire.gossip import NO_NETIDS, Gossip
 
 # After the last broadcast for so long, what comes is taken for one of several that are gathered:
 # who broadcasts in a loop gets round more often than that.
-LONE_AFTER_S = 0.005
+LONE_AFTER_S = 0.002
 
 _make = tuple.__new__
 
