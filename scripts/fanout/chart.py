@@ -6,12 +6,13 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from scripts.fanout.figures import Row
 from scripts.measuring.chart import dress, save
 
 _OURS, _OTHERS = "#c2410c", "#334155"
+_FEW_DECADES = 30  # below, powers of ten alone would leave an axis with one number or none
 _COLUMN_INCHES, _LINE_INCHES, _FRAME_INCHES = 4.0, 0.3, 1.0
 
 
@@ -75,7 +76,11 @@ def _fill(panel: Axes, measure: _Measure, systems: Sequence[str], rows: dict[str
             ha="center",
             fontsize=7,
         )
+    low, high = panel.get_xlim()
+    steps = (1.0, 2.0, 5.0) if high / low < _FEW_DECADES else (1.0,)
+    panel.xaxis.set_major_locator(LogLocator(subs=steps))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _label(value)))
+    panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_yticks(range(len(systems)), systems, fontsize=8)
     panel.set_ylim(len(systems) - 0.5, -0.7)
     panel.margins(x=0.15)
