@@ -52,7 +52,7 @@ class _Lane:
 
     __slots__ = (
         "alike", "at", "channel", "flow", "handlers_version", "kind", "life", "netid", "opener",
-        "peer", "peers_version", "window",
+        "ordered", "peer", "peers_version", "window",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +65,7 @@ class _Lane:
         alike: Alike,
         gossip: Gossip,
         versions: tuple[int, int],
+        ordered: bool,
         at: float,
     ) -> None:
         self.opener = source.opener
@@ -77,6 +78,7 @@ class _Lane:
         self.alike = alike
         self.kind = (*gossip.id[:2], gossip.tag, gossip.codec, gossip.hop, gossip.compress)
         self.peers_version, self.handlers_version = versions
+        self.ordered = ordered
         self.at = at
 
 
@@ -135,7 +137,7 @@ class Lone:
             or now - lane.at > self._lately_s  # that would be news
             or not peer.heard
             or not life.kept
-            or life.order is not None  # an ordered handler is concerned
+            or (life.order is not None and life.order.waiting)
             or self._watched.active
         ):
             return None
@@ -150,6 +152,8 @@ class Lone:
             self._contacts.opened(frame, body)
             return None
         position, gossip = found
+        if lane.ordered:
+            life.ordered().went(gossip.id.seqno)
         lane.window.accept(counter)
         lane.at = now
         noted, flow = self.noted, lane.flow
@@ -200,6 +204,7 @@ class Lone:
             return  # one of many that come one behind the other: they are not given to ``take``
         source = self._contacts.source(self._groups[channel], life)
         peer = self._peers.get(sender.netid)
+        handler = self._handlers.dispatcher(gossip.tag)
         origin = self._origins.get(gossip.id.origin, gossip.id.epoch)
         if (
             source is None
@@ -222,5 +227,6 @@ class Lone:
             Alike(source.start, gossip),
             gossip,
             versions,
+            handler is not None and handler.ordered,
             now,
         )

@@ -43,6 +43,15 @@ class Order:
     def __len__(self) -> int:
         return len(self._held)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits for its turn."""
+        return bool(self._held)
+
+    def went(self, seqno: int) -> None:
+        """One that comes next in every respect goes to an ordered handler, while nothing waits."""
+        self._released = seqno
+
     def admit(self, deliver: Deliver, numbers: Numbers) -> list[Deliver | Gap]:
         """What may go to handlers now that this came, in order, and the gaps before it.
 

@@ -269,12 +269,13 @@ class Runtime:
         return self._dispatch.runs()
 
     def deliver(self, delivery: Deliver) -> None:
-        """Queue messages for their handler. Never waits."""
-        self._dispatch.deliver(delivery)
+        """Queue messages for their handler, behind what is still to be carried out. Never waits."""
+        self._effects.append(delivery)
 
     def deliver_at_once(self, delivery: Deliver) -> bool:
         """Have a message dispatched, if its handler is idle. Only the hub may call it."""
-        return self._dispatch.deliver_at_once(delivery)
+        # A log handler that waits may have left some of the same origin to be carried out.
+        return not self._effects and self._dispatch.deliver_at_once(delivery)
 
     def send_straight(self, straight: Straight) -> None:
         """Send a broadcast that is sealed already, and see to what the core wants then."""

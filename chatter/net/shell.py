@@ -50,7 +50,7 @@ class Shell(Protocol):
         """What a call of the core returns, once what it asks for is carried out."""
 
     def deliver(self, delivery: Deliver) -> None:
-        """Queue messages for their handler. Never waits."""
+        """Queue messages for their handler, with the next ``carry_out``. Never waits."""
 
     def deliver_at_once(self, delivery: Deliver) -> bool:
         """Have a message dispatched, if its handler is idle. Only the hub may call it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from chatter.core.channels import ChannelSpec
-from chatter.core.effects import Deliver, UdpReady
+from chatter.core.effects import Deliver, Gap, UdpReady
 from chatter.core.handlers import codec_handler
 from chatter.core.lone import FEW_NOTED, MOST_NOTED
 from chatter.core.node import Node
@@ -234,18 +234,39 @@ def test_once_the_group_was_found_dead_it_is_news_too() -> None:
     assert peer.heard
 
 
-def test_an_ordered_handler_has_its_messages_go_the_long_way() -> None:
+def test_a_new_handler_has_the_next_message_go_the_long_way() -> None:
     desk, speaker = acquainted()
     desk.handlers.add(codec_handler("tag", "json", lambda body: None, ordered=True))
     assert refused(desk, speaker)
-    assert refused(desk, speaker)
+    assert hears(desk, speaker.says()) is not None
+
+
+def test_an_ordered_handler_keeps_its_order() -> None:
+    """What comes below one that was dispatched is a gap, also if that one was a lone message."""
+    desk, speaker = Desk(), Speaker(2)
+    desk.handlers.add(codec_handler("tag", "json", lambda body: None, ordered=True))
+    desk.meet(speaker)
+    assert hears(desk, speaker.says()) is None
+    assert hears(desk, speaker.says()) is not None
+    desk.node.take_effects()
+    missed = speaker.says()
+    assert hears(desk, speaker.says()) is None  # the fourth waits for the third
+    assert desk.effects(Deliver) == []
+    assert hears(desk, missed) is None
+    assert delivered(desk) == [3, 4]
+    assert hears(desk, speaker.says()) is not None
+    origin = desk.node._origins.get(netid(2), 7)
+    assert origin is not None
+    assert origin.order is not None
+    assert origin.order._released == 5
 
 
 def test_while_some_wait_for_their_turn_so_do_all_of_that_origin() -> None:
     desk, speaker = acquainted()
     origin = desk.node._origins.get(netid(2), 7)
     assert origin is not None
-    origin.ordered()
+    waits = Deliver(make_gossip(9, after=9), netid(2), "tcp", False)
+    origin.ordered().hold(9, 9, waits)
     assert refused(desk, speaker)
 
 
@@ -350,15 +371,19 @@ def test_of_two_channels_the_one_that_is_first_is_remembered() -> None:
     assert desk.node.counts["duplicates"] == 4
 
 
-def twins() -> tuple[Desk, Desk]:
-    return Desk(), Desk()
+def twins(ordered: str | None) -> tuple[Desk, Desk]:
+    pair = Desk(), Desk()
+    for desk in pair:
+        if ordered is not None:
+            desk.handlers.add(codec_handler(ordered, "json", lambda body: None, ordered=True))
+    return pair
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_node_that_takes_them_ends_as_one_that_does_not(seed: int) -> None:
     """The same datagrams, in disorder, with losses and copies: all that can be seen is equal."""
     chance = random.Random(seed)
-    quick, slow = twins()
+    quick, slow = twins([None, "tag", "other"][seed % 3])
     speakers = [Speaker(number) for number in (2, 3, 4)]
     for desk in (quick, slow):
         for speaker in speakers:
@@ -381,6 +406,7 @@ def test_a_node_that_takes_them_ends_as_one_that_does_not(seed: int) -> None:
         frames[position], frames[position + 2] = frames[position + 2], frames[position]
 
     got: dict[str, list[tuple[NetID, int]]] = {"quick": [], "slow": []}
+    gaps: dict[str, list[Gap]] = {"quick": [], "slow": []}
     taken = 0
     for frame in frames:
         now += chance.choice([0.001, 0.02, 0.3])
@@ -392,14 +418,19 @@ def test_a_node_that_takes_them_ends_as_one_that_does_not(seed: int) -> None:
             if quick.node.lone.enough:
                 quick.node.settle(now)
         for name, desk in (("quick", quick), ("slow", slow)):
+            effects = desk.node.take_effects()
             got[name] += [
-                (one.gossip.id.origin, one.gossip.number) for one in desk.effects(Deliver)
+                (one.gossip.id.origin, one.gossip.number)
+                for one in effects
+                if isinstance(one, Deliver)
             ]
+            gaps[name] += [one for one in effects if isinstance(one, Gap)]
         if chance.random() < 0.05:
             for desk in (quick, slow):
                 desk.node.tick(now)
-    assert taken > 100
+    assert taken > 50
     assert got["quick"] == got["slow"]
+    assert gaps["quick"] == gaps["slow"]
     # One grant instead of several, or at another moment; and chance is asked for more.
     ignored = {"credits_sent", "beacons_sent"}
     for desk in (quick, slow):

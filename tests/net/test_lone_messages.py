@@ -224,6 +224,19 @@ def test_an_error_of_the_socket_is_told_once(
         assert sum("239." in record.getMessage() for record in caplog.records) == 1
 
 
+def test_what_a_log_handler_left_to_be_carried_out_is_not_overtaken(at_once: list[int]) -> None:
+    with cluster(2) as (sender, other):
+        say(sender, "news", 5)
+        wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        runtime = other.chatter._runtime
+        assert runtime is not None
+        runtime._effects.append(delivery(77, tag="news"))
+        say(sender, "news", 5, 5)
+        wait_until(lambda: len(other.bodies) == 11, "all of them")
+        assert other.bodies == [0, 1, 2, 3, 4, bytes(8), 5, 6, 7, 8, 9]
+        assert at_once
+
+
 def in_hub(bench: Bench, one: Deliver) -> bool:
     done: list[bool] = []
     gevent.get_hub().loop.run_callback(lambda: done.append(bench.dispatch.deliver_at_once(one)))
