@@ -148,6 +148,8 @@ def test_who_joins_is_not_sent_more_than_it_grants() -> None:
     frames(desk, 2.1)
     assert desk.node.straightway.send("tag", "bytes", b"2", True, 2.2) is not None
     desk.node.settle(2.2)
+    newcomer.limits[0] = 1 << 40
+    assert desk.node._channels[0].flow.credit() > 1 << 30  # it is known that much is left
     newcomer.limits[0] = desk.node._channels[0].flow.position
     peers.joins += 1
     assert desk.node.straightway.send("tag", "bytes", b"2", True, 2.3) is None
