@@ -17,18 +17,19 @@ from scripts.measuring.meeting import own_group
 from scripts.measuring.program import complain
 
 ABOUT = """\
-Starts Python again and again, in turn with nothing, with the packages that chatter stands on, and
-with chatter, all with compiled bytecode at hand as after an installation, and patched by gevent as
-programs that use chatter are. Then starts sibling nodes on loopback: how long each takes from the
-first instruction of its process until it is in the cluster, and which memory none of the others
-shares with it. They start at once: on fewer cores they wait for each other."""
+Starts Python again and again, in turn with nothing, with the packages that chatter requires, and
+with chatter, which loads pycryptodome only where OpenSSL 3 is missing, so once as if it were; all
+with compiled bytecode at hand as after an installation, and patched by gevent as programs that use
+chatter are. Then starts sibling nodes on loopback: how long each takes from the first instruction
+of its process until it is in the cluster, and which memory none of the others shares with it. They
+start at once: on fewer cores they wait for each other. The extra `fast` counts as not installed."""
 
-PATCHED = "from gevent import monkey; monkey.patch_all(); "
-BARE = (
-    PATCHED + "import gevent.event, gevent.pool, gevent.socket, Crypto.Cipher.AES, lz4.block,"
-    " dataclasses, heapq, ipaddress, json, logging, random, socket, struct"
-)
-CHATTER = BARE + "; import chatter"
+PATCHED = "import sys; sys.modules['cryptography'] = None; from gevent import monkey; monkey.patch_all(); "
+STANDARD = "dataclasses, heapq, ipaddress, json, logging, random, socket, struct"
+LOADED = f"{PATCHED}import gevent.event, gevent.pool, gevent.socket, lz4.block, {STANDARD}"
+REQUIRED = LOADED + ", Crypto.Cipher.AES"
+CHATTER = PATCHED + "import chatter"
+WITHOUT_OPENSSL = PATCHED + "sys.modules['chatter.wire.aead.by_libcrypto'] = None; import chatter"
 
 # Above what a node itself waits for the others.
 MET_WITHIN_S = 60.0
@@ -86,18 +87,26 @@ def measure_imports(runs: int, environment: dict[str, str]) -> None:
         subprocess.run(python("-c", code), env=environment, check=True)
         return time.perf_counter() - began
 
-    seconds(CHATTER)  # writes the bytecode
-    taken = [(seconds("pass"), seconds(BARE), seconds(CHATTER)) for _ in range(runs)]
-    nothing, bare, ours = (statistics.median(column) for column in zip(*taken, strict=True))
-    print(
-        f"Python alone {nothing * 1000:.0f} ms, with what chatter stands on {bare * 1000:.0f} ms,"
+    codes = ("pass", REQUIRED, CHATTER, WITHOUT_OPENSSL)
+    for code in codes:
+        seconds(code)  # writes the bytecode
+    taken = [[seconds(code) for code in codes] for _ in range(runs)]
+    nothing, required, ours, without = (
+        statistics.median(column) for column in zip(*taken, strict=True)
     )
-    print(f"with chatter {ours * 1000:.0f} ms: {ours / bare:.2f} times (medians of {runs})")
+    print(
+        f"Python alone {nothing * 1000:.0f} ms,"
+        f" with what chatter requires {required * 1000:.0f} ms,"
+    )
+    print(
+        f"with chatter {ours * 1000:.0f} ms: {ours / required:.2f} times; without OpenSSL 3"
+        f" {without * 1000:.0f} ms: {without / required:.2f} times (medians of {runs})"
+    )
 
 
 def measure_nodes(count: int, environment: dict[str, str]) -> bool:
     """Show what sibling nodes take; whether they met."""
-    code = NODE.format(bare=BARE, group=own_group(), key=generate_key(), others=count - 1)
+    code = NODE.format(bare=LOADED, group=own_group(), key=generate_key(), others=count - 1)
     with contextlib.ExitStack() as stack:
         nodes = [
             stack.enter_context(Child("node", python("-c", code), environment, shows_log=True))

@@ -23,7 +23,7 @@ from scripts.fanout.systems import PEERS
         (["--seconds", "0"], "0.1 to 600"),
         (["--segments", "x"], "0 to 50"),
         (["--modes", "speed"], "latency, throughput"),
-        (["--chatter", "slow"], "default, fast, tree, tree-fast"),
+        (["--chatter", "slow"], "default, fast, pycryptodome, tree, tree-fast"),
         (["--against", "redis,carrier-pigeon"], ", ".join(PEERS)),
         (["--codec", "pickle"], "codec"),
         (["--from", "a", "--json", "b"], "--from"),

@@ -38,7 +38,7 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
     assert "tcp:tls needs openssl: apt-get install openssl" in said
     assert "chatter:fast needs cryptography: pip install '.[bench]'" in said
     assert {line.split()[0] for line in said} == set(SYSTEMS) - {
-        *("chatter", "chatter:tree", "tcp", "udp")
+        *("chatter", "chatter:pycryptodome", "chatter:tree", "tcp", "udp")
     }
 
 

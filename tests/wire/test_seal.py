@@ -25,6 +25,7 @@ from chatter.wire.seal import (
     tcp_context,
     udp_context,
 )
+from tests.wire.backends import BACKENDS
 from tests.wire.samples import PROPERTY
 
 SECRET = bytes(range(32))
@@ -52,7 +53,7 @@ PLACES: dict[str, tuple[Channel, bytes]] = {
 }
 
 
-@pytest.fixture(autouse=True, params=aead.BACKENDS, ids=lambda backend: backend.__name__)
+@pytest.fixture(autouse=True, params=BACKENDS, ids=lambda backend: backend.__name__)
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test here runs on every cryptographic library that chatter can use."""
     monkeypatch.setattr(aead, "best", request.param)

@@ -35,6 +35,7 @@ from chatter.wire.seal import (
     udp_context,
 )
 from chatter.wire.varint import decode_varint, encode_varint, unzigzag, zigzag
+from tests.wire.backends import BACKENDS
 from tests.wire.samples import (
     VECTORS,
     name_of,
@@ -48,7 +49,7 @@ from tests.wire.samples import (
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True, params=aead.BACKENDS, ids=lambda backend: backend.__name__)
+@pytest.fixture(autouse=True, params=BACKENDS, ids=lambda backend: backend.__name__)
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test here runs on every cryptographic library that chatter can use."""
     monkeypatch.setattr(aead, "best", request.param)

@@ -27,7 +27,7 @@ class System:
         server: the program between publisher and subscribers, if there is one.
         programs: others that it needs.
         needs: packages, by what has to be importable.
-        blocks: packages that its processes do as if they were not installed.
+        blocks: modules that its processes do as if they were not installed.
         quiet_s: without a new message for so long the rest counts as lost.
         lossless: a lost or doubled message is a failure.
         one_segment: it reaches nobody beyond a router.
@@ -47,29 +47,39 @@ class System:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _chatter(about: str, *, fast: bool, multicast: bool) -> System:
+# By the library that seals: what its processes have to do without, so that chatter takes this one.
+# Wherever they can be imported it takes others, and here it can: `fast` is part of `bench`.
+_WITHOUT: Mapping[str, tuple[str, ...]] = {
+    "Cryptography": (),
+    "Libcrypto": ("cryptography",),
+    "Pycryptodome": ("cryptography", "chatter.wire.aead.by_libcrypto"),
+}
+
+
+def _chatter(about: str, aead: str, *, multicast: bool = True) -> System:
     return System(
         "chatter",
         about,
-        needs=_CRYPTOGRAPHY if fast else {},
-        # Wherever it can be imported chatter takes it, and here it can: the extra `fast` is part of
-        # `bench`. What is measured is what a default installation does.
-        blocks=() if fast else ("cryptography",),
+        needs=_CRYPTOGRAPHY if aead == "Cryptography" else {},
+        blocks=_WITHOUT[aead],
         quiet_s=_CHATTER_QUIET_S,
         lossless=True,
-        options={"multicast": multicast, "aead": "Cryptography" if fast else "Pycryptodome"},
+        options={"multicast": multicast, "aead": aead},
     )
 
 
 CHATTER: Mapping[str, System] = {
-    "default": _chatter(
-        "as `pip install .` makes it: sealed by pycryptodome", fast=False, multicast=True
+    "default": _chatter("as `pip install .` makes it: sealed by the system's OpenSSL", "Libcrypto"),
+    "fast": _chatter("with the extra `fast`: sealed by `cryptography`", "Cryptography"),
+    "pycryptodome": _chatter(
+        "the default where there is no OpenSSL 3: sealed by pycryptodome", "Pycryptodome"
     ),
-    "fast": _chatter("with the extra `fast`: sealed by `cryptography`", fast=True, multicast=True),
     "tree": _chatter(
-        "the default, without multicast: the TCP tree alone", fast=False, multicast=False
+        "the default, without multicast: the TCP tree alone", "Libcrypto", multicast=False
     ),
-    "tree-fast": _chatter("the TCP tree alone, with the extra `fast`", fast=True, multicast=False),
+    "tree-fast": _chatter(
+        "the TCP tree alone, with the extra `fast`", "Cryptography", multicast=False
+    ),
 }
 """chatter itself, by the name of the variant."""
 
