@@ -24,7 +24,8 @@ chatter are. Then starts sibling nodes on loopback: how long each takes from the
 of its process until it is in the cluster, and which memory none of the others shares with it. They
 start at once: on fewer cores they wait for each other. The extra `fast` counts as not installed."""
 
-PATCHED = "import sys; sys.modules['cryptography'] = None; from gevent import monkey; monkey.patch_all(); "
+WITHOUT_FAST = "import sys; sys.modules['cryptography'] = None; "
+PATCHED = WITHOUT_FAST + "from gevent import monkey; monkey.patch_all(); "
 STANDARD = "dataclasses, heapq, ipaddress, json, logging, random, socket, struct"
 LOADED = f"{PATCHED}import gevent.event, gevent.pool, gevent.socket, lz4.block, {STANDARD}"
 REQUIRED = LOADED + ", Crypto.Cipher.AES"
