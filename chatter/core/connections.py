@@ -10,12 +10,14 @@ from chatter.core.effects import Disconnect, SessionReady
 from chatter.core.forwarder import Forwarder
 from chatter.core.large import Large
 from chatter.core.links import Links
+from chatter.core.lone_sessions import LoneSessions
 from chatter.core.membership import Membership
 from chatter.core.receiver import Receiver
 from chatter.core.repair import Repair
 from chatter.core.session import Session
 from chatter.errors import FrameError, LifeExhausted
 from chatter.ids import NetID, epoch_of
+from chatter.wire.gossip import Gossip
 from chatter.wire.records import CHALLENGE_BYTES
 
 
@@ -39,6 +41,7 @@ class Connections:
         large: Large,
         forwarder: Forwarder,
         receiver: Receiver,
+        lone: LoneSessions,
         accept: Callable[[Accepted, float], None],
         new_life: Callable[[int], None],
         clash: Callable[[NetID], None],
@@ -51,6 +54,7 @@ class Connections:
         self._large = large
         self._forwarder = forwarder
         self._receiver = receiver
+        self._lone = lone
         self._receive_accepted = accept
         self._new_life = new_life
         self._warn_of_clash = clash
@@ -110,6 +114,8 @@ class Connections:
                 counts[f"dropped_{SupersededLife.reason}"] += 1
                 return False
             self._receiver.receive(session.netid, session.life, body.records, now, session=session)
+            if len(body.records) == 1 and isinstance(gossip := body.records[0], Gossip):
+                self._lone.came(session, body.start, gossip, now)
         if session.failure is not None:
             counts[f"dropped_{session.failure.reason}"] += 1
             return False

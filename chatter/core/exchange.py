@@ -18,6 +18,11 @@ from chatter.wire.records import Ack, Report, SessionCredit
 # the bare acknowledgement of what came: so that travels with ours, and is no packet of its own.
 ACK_DELAY_S = 0.03
 
+# ... and those of who serves nobody else wait for more of them: nobody behind it waits, all that
+# hangs on it is memory, and answering costs both sides as much as the message did. Below what a
+# head may take to say that it lives, should its sender go by that.
+LEAF_ACK_DELAY_S = 0.1
+
 # What one side may send before the other has taken it in: at most a millisecond of a fast network.
 # At first, and where handlers are slow, twice what the largest record may cost: who is told of more
 # when half of it is left never waits for something that does not come.
@@ -154,11 +159,15 @@ class Exchange:
         self._granted = max(self._granted, self._taken_in + window)
         return SessionCredit(self._granted)
 
-    def take(self, now: float) -> int:
-        """A gossip came: its index. It is undone until ``done`` is called."""
+    def take(self, now: float, delay_s: float = ACK_DELAY_S) -> int:
+        """A gossip came: its index. It is undone until ``done`` is called.
+
+        Args:
+            delay_s: how long the answer may wait.
+        """
         self.received += 1
         self._undone += 1
-        self.ack_at = min(self.ack_at, now + ACK_DELAY_S)
+        self.ack_at = min(self.ack_at, now + delay_s)
         return self.received
 
     def done(self, index: int, *, at: float) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
-from chatter.core.exchange import LEAST_WINDOW_BYTES, WINDOW_BYTES
+from chatter.core.exchange import LEAF_ACK_DELAY_S, LEAST_WINDOW_BYTES, WINDOW_BYTES
 from chatter.core.handover import Handover
 from chatter.core.outbox import RECORD_HEAD_BYTES, Outbox
 from chatter.core.session import Session
@@ -55,6 +55,7 @@ class Link:
     __slots__ = (
         "answer_s",
         "blocked_at",
+        "branches",
         "connecting",
         "open",
         "outbox",
@@ -71,10 +72,12 @@ class Link:
         """Since when something waits here without moving."""
         self.open: dict[Handover, None] = {}
         """What was handed to the peer and is not done, queued or sent."""
+        self.branches: dict[Handover, None] = {}
+        """Those of them by which others were to be served."""
         self.silent_since: float | None = None
         """Since when the peer owes us a sign of life; None if it owes none."""
         self.answer_s = 0.0
-        """How long it usually takes to answer."""
+        """How long it usually takes to answer, where others are served by it."""
         self.patience = 1.0
 
     @property
@@ -85,8 +88,21 @@ class Link:
         """
         least_s = CONNECTING_PATIENCE_S if self.session is None else LEAST_PATIENCE_S
         patience_s = max(least_s, 4 * self.answer_s) * self.patience
+        if not self.branches:
+            patience_s += LEAF_ACK_DELAY_S
         on_its_way = 0 if self.session is None else self.session.exchange.on_its_way
         return min(MOST_PATIENCE_S, patience_s) + on_its_way / SLOWEST_BYTES_PER_S
+
+    def add(self, handover: Handover) -> None:
+        """It is handed to the peer."""
+        self.open[handover] = None
+        if handover.gossip.distribution:
+            self.branches[handover] = None
+
+    def remove(self, handover: Handover) -> None:
+        """It is done, or never will be."""
+        self.open.pop(handover, None)
+        self.branches.pop(handover, None)
 
 
 class Links:
@@ -137,8 +153,8 @@ class Links:
         link = self._link(netid)
         if link is None or not link.outbox.put_gossip(handover.gossip, handover):
             return False
-        link.open[handover] = None
-        if link.silent_since is None:
+        link.add(handover)
+        if link.silent_since is None or link.branches.keys() == {handover}:
             link.silent_since = now
             self._waiting[netid] = link
             self._wake_by(now + link.patience_s)
@@ -227,7 +243,7 @@ class Links:
             if netid is None or link is None:
                 continue
             for handover in sent:
-                link.open.pop(handover, None)
+                link.remove(handover)
             was_up = link.session is session
             if was_up:
                 link.session = next((one for one in self._up if one.netid == netid), None)
@@ -285,7 +301,7 @@ class Links:
                 records += batch.records
                 exchange.sent(batch.handovers, batch.charge, now)
                 for handover in exchange.forgotten():
-                    link.open.pop(handover, None)
+                    link.remove(handover)
                     self._context.counts["handovers_forgotten"] += 1
                 link.blocked_at = now if link.outbox.has_data else None
         if records and not due and session in self._answering:
@@ -296,6 +312,11 @@ class Links:
         if not records:
             return b""
         session.used_at = now
+        session.more = (
+            (link is not None and bool(link.outbox))
+            or exchange.ack_at <= now
+            or session in self._unpaid
+        )
         return session.seal(records)
 
     def sessions(self) -> Iterator[Session]:
@@ -339,11 +360,11 @@ class Links:
         newest = session.exchange.open.get(ack.taken)
         done = list(session.exchange.acknowledged(ack))
         if link is not None:
-            if newest is not None:
+            if newest is not None and newest.gossip.distribution:
                 took_s = now - newest.sent_at
                 link.answer_s += (took_s - link.answer_s) / 8 if link.answer_s else took_s
             for handover in done:
-                link.open.pop(handover, None)
+                link.remove(handover)
                 if handover.transfer is not None:  # it had it already, and needs no more of it
                     link.outbox.drop_transfer(handover.gossip.id)
             if not link.open:
@@ -389,6 +410,10 @@ class Links:
     def taken_in(self, session: Session, charge: int) -> None:
         """Gossips and chunks came on a connection."""
         session.exchange.taken_in(charge)
+        self.note_taken_in(session, charge)
+
+    def note_taken_in(self, session: Session, charge: int) -> None:
+        """See to what follows from what the exchange has already reckoned."""
         self._context.appetite.bytes += charge
         if session.exchange.owes_credit:
             self._unpaid[session] = None

@@ -32,6 +32,7 @@ from chatter.core.learning import Learning
 from chatter.core.links import Links
 from chatter.core.lives import Lives
 from chatter.core.lone import Lone
+from chatter.core.lone_sessions import LoneSessions
 from chatter.core.membership import Membership, Summary
 from chatter.core.notices import Notices
 from chatter.core.origins import Origins
@@ -230,6 +231,16 @@ class Node:
             context, self._channels, self._forwarder, self._publishing, self._watched
         )
         """Takes most broadcasts that are sent one at a time, before ``gather`` is called."""
+        self.lone_sessions = LoneSessions(
+            context,
+            handlers,
+            self._contacts,
+            self._origins,
+            self._store,
+            self._links,
+            self._watched,
+        )
+        """Takes most messages that come one at a time, before ``session_received`` is called."""
         self._connections = Connections(
             context,
             self._contacts,
@@ -239,6 +250,7 @@ class Node:
             self._large,
             self._forwarder,
             self._receiver,
+            self.lone_sessions,
             self._receive_accepted,
             self._lives.begin_anew,
             self._lives.warn_of_clash,
@@ -477,6 +489,8 @@ class Node:
         self._now = now
         if self.lone.noted:
             self.lone.settle()
+        if self.lone_sessions.noted:
+            self.lone_sessions.settle()
         if self.straightway.noted is not None:
             self.straightway.settle()
         if self._publishing.gathering is not None:

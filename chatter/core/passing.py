@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatter.core.context import Context
 from chatter.core.duties import Duty
+from chatter.core.exchange import ACK_DELAY_S, LEAF_ACK_DELAY_S
 from chatter.core.forwarder import Forwarder
 from chatter.core.handlers import SerializerDB
 from chatter.core.large import header_of, with_payload
@@ -48,7 +49,8 @@ class Passing:
         """Whom we have to answer, and whom we are asked to serve."""
         if session is None:
             return None, ()
-        parent = (session, session.exchange.take(now))
+        delay_s = ACK_DELAY_S if gossip.distribution else LEAF_ACK_DELAY_S
+        parent = (session, session.exchange.take(now, delay_s))
         self._links.answer_soon(session)
         if not gossip.distribution:
             return parent, ()

@@ -17,20 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from chatter.core.exchange import Exchange
 from chatter.errors import BadSeal, FrameError, Replayed
-from chatter.ids import NetID
+from chatter.ids import LIFE_BYTES, NetID
 from chatter.wire.frame import (
     Body,
     FrameReader,
     Sender,
+    Start,
+    body_of_one,
     decode_body,
     encode_body,
     frame_on_stream,
 )
 from chatter.wire.records import Hello, Record
 from chatter.wire.seal import (
+    COUNTER_BYTES,
+    HEADER_BYTES,
     MAX_FRAME_BYTES,
     Channel,
     KeyRing,
@@ -41,6 +46,15 @@ from chatter.wire.seal import (
     read_header,
     tcp_context,
 )
+
+if TYPE_CHECKING:
+    from chatter.core.lone_sessions import Lane
+
+# Longer tables are hardly those of the next frame too, and take their memory on each connection.
+_MOST_KNOWN = 256
+
+_LIFE = slice(2, 2 + LIFE_BYTES)
+_COUNTER = slice(HEADER_BYTES - COUNTER_BYTES, HEADER_BYTES)
 
 
 class State(Enum):
@@ -105,6 +119,14 @@ class Session:
         self._hello_sealer = hello_sealer
         self._reader = FrameReader()
         self._pending = bytearray()
+        self._start: Start | None = None
+        """How the last frame that named anybody began."""
+        self._looked: tuple[bytes, bytes] | None = None
+        """The frame that ``look`` opened last, and its body."""
+        self.lane: Lane | None = None
+        """What the last lone message on it looked like; see ``LoneSessions``."""
+        self.more = True
+        """Whether there may be more to send than was fetched last."""
         self._sealer: Sealer | None = None
         self._receiving_context = b""
         self._opener: Opener | None = None
@@ -127,6 +149,11 @@ class Session:
         if self.state is State.CLOSED:
             return bodies
         try:
+            if self.state is State.PROVEN:
+                only = self._reader.only_frame(data)
+                if only is not None:
+                    bodies.append(self._receive_frame(only))
+                    return bodies
             self._reader.feed(data)
             while (frame := self._reader.next_frame()) is not None:
                 if self.state is State.EXPECT_HELLO:
@@ -137,11 +164,39 @@ class Session:
             self.failure = error
         return bodies
 
+    def look(self, data: bytes) -> bytes | None:
+        """The body in these bytes, if they are the next frame and nothing else.
+
+        Nothing is taken by it: that does ``receive``, which has to be given the same bytes, or
+        ``took``.
+        """
+        frame, opener = self._reader.only_frame(data), self._opener
+        if (
+            frame is None
+            or opener is None
+            or self.state is not State.PROVEN
+            or frame[_LIFE] != self.life
+            or int.from_bytes(frame[_COUNTER], "big") != self._expected_counter
+        ):
+            return None
+        try:
+            body = opener.open(frame)
+        except BadSeal:
+            return None
+        self._looked = frame, body
+        return body
+
+    def took(self) -> None:
+        """The frame that ``look`` opened is taken."""
+        self._looked = None
+        self._expected_counter += 1
+
     def seal(self, records: list[Record]) -> bytes:
         """The bytes that carry these records."""
         if self._sealer is None:
             raise ValueError("no keys yet")
-        return frame_on_stream(self._sealer.seal(encode_body(records)))
+        body = body_of_one(records[0]) if len(records) == 1 else encode_body(records)
+        return frame_on_stream(self._sealer.seal(body))
 
     def handshake_bytes(self) -> bytes:
         """What the first exchange has to send, taken out."""
@@ -199,14 +254,20 @@ class Session:
             raise BadSeal("a frame of another life on this connection")
         if header.counter != self._expected_counter:
             raise Replayed(f"counter {header.counter} where {self._expected_counter} has to follow")
-        if self._opener is not None:
+        looked, self._looked = self._looked, None
+        if looked is not None and looked[0] == frame:
+            opened = looked[1]
+        elif self._opener is not None:
             opened = self._opener.open(frame)
         else:
             opened, self._opener = open_frame(
                 self._ring, Channel.TCP, self._receiving_context, header.hint, frame
             )
         self._expected_counter += 1
-        body = decode_body(opened)
+        body = decode_body(opened, self._start)
+        start = body.start
+        if start is not None and 0 < len(start.table) <= _MOST_KNOWN:  # answers alone name nobody
+            self._start = start
         self.state = State.PROVEN
         self._reader.limit = MAX_FRAME_BYTES
         return body

@@ -17,6 +17,7 @@ from chatter.core.effects import Deliver
 from chatter.core.lone import Lone
 from chatter.ids import NetID
 from chatter.net.explain import explain_multicast_error
+from chatter.net.hub import LONE_BYTES, READABLE, STREAM_S, WRITABLE
 from chatter.net.interfaces import Interface
 from chatter.net.shell import Shell
 from chatter.net.sockets import MulticastPair
@@ -27,15 +28,6 @@ DRAIN = 32
 
 # The largest there is; a shorter buffer would cut a frame, which then counts as damaged.
 DATAGRAM_BYTES = 65536
-
-# Of libev's and libuv's events.
-READABLE, WRITABLE = 1, 2
-
-# A longer one is mostly a burst, of which looking for a lone message would read half for nothing.
-LONE_BYTES = 8192
-
-# Datagrams that follow each other within so long are read without waiting for each.
-STREAM_S = 0.0002
 
 
 class MulticastPort:

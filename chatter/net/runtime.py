@@ -328,7 +328,11 @@ class Runtime:
                 except Exception:
                     self.report_bug()
             waiting += node.take_effects()
-        if node.due < self._alarm_at:
+        self.note_due()
+
+    def note_due(self) -> None:
+        """Have the node's time kept, if it wants to be called earlier than before."""
+        if self.node.due < self._alarm_at:
             self._alarm.set()
 
     def _carry_out_rare(self, effect: Effect) -> None:

@@ -55,6 +55,9 @@ class Shell(Protocol):
     def deliver_at_once(self, delivery: Deliver) -> bool:
         """Have a message dispatched, if its handler is idle. Only the hub may call it."""
 
+    def note_due(self) -> None:
+        """Have the node's time kept, if it wants to be called earlier than before."""
+
     def report_bug(self) -> None:
         """Count and log the exception that is being handled. Never waits in the hub."""
 

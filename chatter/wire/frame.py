@@ -45,10 +45,13 @@ MAX_NAMED_NETIDS = 1 << 17
 
 LENGTH_BYTES = 4
 
-# NetIDs of a frame whose table is remembered: a sender, an origin, and a few records of theirs.
-_FEW = 4
+# NetIDs of a frame whose table is remembered: a sender, an origin, those whom a head shall serve.
+_FEW = 64
 
 _make = tuple.__new__
+
+# Of ``body_of_one``.
+_last_one: tuple[Record | None, bytes] = None, b""
 
 # What a stranger may make us buffer before the first frame has authenticated: a hello and room.
 MAX_FIRST_FRAME_BYTES = 512
@@ -66,7 +69,7 @@ class Sender(NamedTuple):
 
 
 class Start(NamedTuple):
-    """How a datagram's routing part begins. Those of one sender mostly begin alike."""
+    """How a routing part begins. Those of one sender, or connection, mostly begin alike."""
 
     data: bytes
     """The table, and who sends it on which channel."""
@@ -117,6 +120,17 @@ def encode_body(records: Sequence[Record], sender: Sender | None = None) -> byte
     return packed(0 if sender is None else NAMES_SENDER, routing, compress)
 
 
+def body_of_one(record: Record) -> bytes:
+    """As ``encode_body`` with one record. Remembers the last: a broadcast that goes to many peers
+    is the same record for each."""
+    global _last_one
+    last, body = _last_one
+    if record is not last:
+        body = encode_body((record,))
+        _last_one = record, body
+    return body
+
+
 def packed(flags: int, routing: bytes, compress: bool) -> bytes:
     """The body around a routing part: compressed, where that may be and is worth it."""
     if compress and len(routing) >= _WORTH_COMPRESSING:
@@ -130,7 +144,7 @@ def decode_body(body: bytes, known: Start | None = None) -> Body:
     """The records of a body that authenticated, all decoded before anybody acts on one.
 
     Args:
-        known: how an earlier datagram of the same sender began, to save decoding that again.
+        known: how an earlier one of the same sender or connection began, to save decoding that.
 
     Raises:
         FrameError: whatever is wrong with the bytes. A raw size above the limit is refused before
@@ -144,7 +158,11 @@ def decode_body(body: bytes, known: Start | None = None) -> Body:
     data, pos = (decompress(body), 0) if flags & COMPRESSED else (body, 1)
     sender = None
     start = known
-    if start is not None and flags & NAMES_SENDER and data.startswith(start.data, pos):
+    if (
+        start is not None
+        and data.startswith(start.data, pos)
+        and (start.netid is not None) == (flags & NAMES_SENDER > 0)
+    ):
         pos += len(start.data)
     else:
         start, pos = _decode_start(data, pos, flags & NAMES_SENDER > 0)
@@ -230,6 +248,18 @@ class FrameReader:
     def feed(self, data: bytes) -> None:
         """Take the next piece of the stream."""
         self._buffer += data
+
+    def only_frame(self, data: bytes) -> bytes | None:
+        """The frame that is all of this piece, where nothing is buffered; else None, and then the
+        piece is still to be fed. As most pieces are one frame."""
+        length = len(data) - LENGTH_BYTES
+        if (
+            self._buffer
+            or not OVERHEAD_BYTES <= length <= self.limit
+            or int.from_bytes(data[:LENGTH_BYTES], "big") != length
+        ):
+            return None
+        return data[LENGTH_BYTES:]
 
     def next_frame(self) -> bytes | None:
         """The next whole frame, or None until more was fed.

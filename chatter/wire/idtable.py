@@ -58,8 +58,8 @@ def encode_table(netids: Iterable[NetID]) -> tuple[bytes, dict[NetID, int]]:
 
 @lru_cache(maxsize=256)
 def table_of_few(netids: tuple[NetID, ...]) -> tuple[bytes, Mapping[NetID, int]]:
-    """As ``encode_table``, remembered: most frames name their sender and perhaps one more, again
-    and again. Not for long lists, of which no two are alike."""
+    """As ``encode_table``, remembered: frames name their sender and one more, or the same part of
+    a steady tree, again and again. Not for lists so long that hashing them would cost as much."""
     return encode_table(netids)
 
 

@@ -7,7 +7,7 @@ import pytest
 from chatter.core import links as links_module
 from chatter.core.context import Context
 from chatter.core.effects import Connect, Disconnect, SessionReady
-from chatter.core.exchange import ACK_DELAY_S, LEAST_WINDOW_BYTES, WINDOW_BYTES
+from chatter.core.exchange import ACK_DELAY_S, LEAF_ACK_DELAY_S, LEAST_WINDOW_BYTES, WINDOW_BYTES
 from chatter.core.handover import Handover
 from chatter.core.links import (
     CONNECTING_PATIENCE_S,
@@ -312,7 +312,8 @@ def test_one_that_is_up_but_not_connected_yet_is_noticed_too() -> None:
 
 def test_once_it_is_connected_it_has_as_long_to_answer_as_any() -> None:
     _, links = new_links()
-    links.hand_over(Handover(netid(2), make_gossip(1), None, 0.0), 0.0)
+    gossip = make_gossip(1, distribution=(netid(8),))
+    links.hand_over(Handover(netid(2), gossip, None, 0.0), 0.0)
     session = bring_up(links, netid(2))
     links.up(session, 0.4)
     while links.bytes_for(session, 0.4):
@@ -320,6 +321,49 @@ def test_once_it_is_connected_it_has_as_long_to_answer_as_any() -> None:
 
     assert links.silent(0.4 + LEAST_PATIENCE_S * 0.9) == []
     assert len(links.silent(0.41 + LEAST_PATIENCE_S)) == 1
+
+
+def test_who_serves_nobody_else_may_answer_later() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    hand_over(links, make_gossip(1), netid(2))
+    fetch(links, session, 0.0)
+
+    assert links.next_wakeup() == LEAST_PATIENCE_S + LEAF_ACK_DELAY_S
+    assert links.silent(LEAST_PATIENCE_S + LEAF_ACK_DELAY_S * 0.9) == []
+    assert links.silent(LEAST_PATIENCE_S + LEAF_ACK_DELAY_S) == [(netid(2), [])]
+
+
+def test_a_branch_is_waited_for_from_when_it_was_handed_over() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    hand_over(links, make_gossip(1), netid(2))
+    branch = give(links, session, now=0.14)
+    links.tick(0.14)
+
+    assert links.next_wakeup() == 0.14 + LEAST_PATIENCE_S
+    assert links.silent(0.13 + LEAST_PATIENCE_S) == []
+    assert links.silent(0.14 + LEAST_PATIENCE_S) == [(netid(2), [branch])]
+
+
+def test_a_second_branch_does_not_make_the_first_be_waited_for_longer() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    branches = [give(links, session), give(links, session, now=0.1)]
+
+    assert links.silent(LEAST_PATIENCE_S) == [(netid(2), branches)]
+
+
+def test_late_answers_for_one_alone_make_nobody_patient_with_branches() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    for turn in range(1, 30):
+        hand_over(links, make_gossip(turn), netid(2), now=float(turn))
+        while links.bytes_for(session, float(turn)):
+            pass
+        links.acknowledged(session, Ack(turn, ((turn, turn),)), turn + 0.1)
+
+    assert links.answer_s(netid(2)) == 0.0
 
 
 def test_each_frame_is_a_sign_of_life() -> None:

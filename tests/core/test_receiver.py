@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from chatter.core.effects import Deliver, Edge, Gap, MulticastReady, Settled
-from chatter.core.exchange import ACK_DELAY_S, LEAST_WINDOW_BYTES
+from chatter.core.exchange import ACK_DELAY_S, LEAF_ACK_DELAY_S, LEAST_WINDOW_BYTES
 from chatter.core.handlers import codec_handler
 from chatter.core.membership import MAX_CHANNELS
 from chatter.core.probes import GRACE_S
@@ -86,8 +86,8 @@ def test_what_has_no_branch_is_done_at_once_and_said_within_the_delay() -> None:
     pair.give(foreign(number=1))
 
     assert len(pair.delivered()) == 1
-    assert pair.answers(ACK_DELAY_S / 2) == []
-    assert pair.answers(ACK_DELAY_S) == [Ack(1, ((1, 1),))]
+    assert pair.answers(LEAF_ACK_DELAY_S * 0.9) == []
+    assert pair.answers(LEAF_ACK_DELAY_S) == [Ack(1, ((1, 1),))]
     assert pair.answers(9.0) == []
 
 
@@ -109,7 +109,7 @@ def test_a_duplicate_is_answered_too() -> None:
     pair.give(foreign(number=1), foreign(number=1))
 
     assert len(pair.delivered()) == 1
-    assert pair.answers(ACK_DELAY_S) == [Ack(2, ((1, 2),))]
+    assert pair.answers(LEAF_ACK_DELAY_S) == [Ack(2, ((1, 2),))]
 
 
 def test_our_own_that_comes_back_is_done() -> None:
@@ -118,7 +118,7 @@ def test_our_own_that_comes_back_is_done() -> None:
     pair.give(make_gossip(1)._replace(id=own))
 
     assert pair.delivered() == []
-    assert pair.answers(ACK_DELAY_S) == [Ack(1, ((1, 1),))]
+    assert pair.answers(LEAF_ACK_DELAY_S) == [Ack(1, ((1, 1),))]
 
 
 def test_a_confirmed_one_is_reported_and_done_at_once() -> None:

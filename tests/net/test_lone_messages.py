@@ -1,4 +1,7 @@
-"""Lone messages on real sockets: dispatched in the hub's own turn, whatever their handlers do."""
+"""Lone messages on real sockets: dispatched in the hub's own turn, whatever their handlers do.
+
+Most of it holds for both ways: ``multicast`` says whether they come by it, or on a connection.
+"""
 
 from __future__ import annotations
 
@@ -40,28 +43,33 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return taken
 
 
+@pytest.fixture(params=[True, False], ids=["multicast", "tcp"])
+def multicast(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 def say(sender: Recorder, tag: str, count: int, start: int = 0) -> None:
     for number in range(start, start + count):
         sender.chatter.broadcast(tag, number)
         gevent.sleep(APART_S)
 
 
-def test_they_come_once_and_in_order(at_once: list[int]) -> None:
-    with cluster(3) as (sender, *others):
+def test_they_come_once_and_in_order(at_once: list[int], multicast: bool) -> None:
+    with cluster(3, multicast=multicast) as (sender, *others):
         say(sender, "news", 60)
         for other in others:
             wait_until(lambda other=other: len(other.bodies) == 60, "all of them")  # type: ignore[misc]
             assert other.bodies == list(range(60))
-            assert other.messages[-1].via == "multicast"
+            assert other.messages[-1].via == ("multicast" if multicast else "tcp")
         assert len(at_once) > 60
         stats = others[0].chatter.stats()
         assert stats["gossip_received"] == stats["dispatched"] == 60
 
 
 def test_a_handler_that_waits_has_its_messages_queue_and_holds_up_no_other(
-    at_once: list[int],
+    at_once: list[int], multicast: bool
 ) -> None:
-    with cluster(2) as (sender, other):
+    with cluster(2, multicast=multicast) as (sender, other):
         gate, slow, quick = Event(), list[int](), list[int]()
 
         def wait(body: int, message: Message) -> None:
@@ -82,8 +90,10 @@ def test_a_handler_that_waits_has_its_messages_queue_and_holds_up_no_other(
         assert at_once
 
 
-def test_a_handler_may_broadcast_and_wait_for_the_answer(at_once: list[int]) -> None:
-    with cluster(2) as (sender, other):
+def test_a_handler_may_broadcast_and_wait_for_the_answer(
+    at_once: list[int], multicast: bool
+) -> None:
+    with cluster(2, multicast=multicast) as (sender, other):
         answers: list[bool] = []
 
         def answer(body: int, message: Message) -> None:
@@ -99,9 +109,9 @@ def test_a_handler_may_broadcast_and_wait_for_the_answer(at_once: list[int]) -> 
 
 
 def test_a_handler_that_fails_or_ends_its_greenlet_gets_the_next(
-    at_once: list[int], caplog: pytest.LogCaptureFixture
+    at_once: list[int], multicast: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with cluster(2) as (sender, other):
+    with cluster(2, multicast=multicast) as (sender, other):
         seen: list[int] = []
 
         def fail(body: int, message: Message) -> None:
@@ -120,8 +130,8 @@ def test_a_handler_that_fails_or_ends_its_greenlet_gets_the_next(
         assert at_once
 
 
-def test_a_handler_may_stop_its_node(at_once: list[int]) -> None:
-    with cluster(2) as (sender, other):
+def test_a_handler_may_stop_its_node(at_once: list[int], multicast: bool) -> None:
+    with cluster(2, multicast=multicast) as (sender, other):
         stopped: list[int] = []
 
         def stop(body: int, message: Message) -> None:
@@ -172,15 +182,17 @@ def test_a_stopped_socket_is_read_to_its_end(at_once: list[int]) -> None:
 
 
 @pytest.mark.parametrize("handler", ["none", "blocked", "idle"])
-def test_whoever_takes_them_settles_and_grants(handler: str) -> None:
+def test_whoever_takes_them_settles_and_grants(handler: str, multicast: bool) -> None:
     """Also where nobody has a handler, or it is at something else: their senders need credit."""
-    with cluster(2, beacon_interval_s=2.0, failure_timeout_s=10.0) as (sender, other):
+    quiet = {"beacon_interval_s": 2.0, "failure_timeout_s": 10.0}
+    with cluster(2, multicast=multicast, **quiet) as (sender, other):
         gate = Event()
         if handler == "blocked":
             other.chatter.on("news")(lambda body, message: gate.wait())
         elif handler == "none":
             other.chatter.handlers._handlers.pop("*")
-        lone = other.chatter._runtime.node.lone  # type: ignore[union-attr]
+        node = other.chatter._runtime.node  # type: ignore[union-attr]
+        lone = node.lone if multicast else node.lone_sessions
         most = 0
         for number in range(90):
             say(sender, "news", 1, number)
@@ -222,6 +234,38 @@ def test_an_error_of_the_socket_is_told_once(
         wait_until(lambda: len(other.bodies) == 60, "all of them")
         assert other.chatter.stats()["multicast_errors"] == 2
         assert sum("239." in record.getMessage() for record in caplog.records) == 1
+
+
+def test_what_the_core_throws_costs_no_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with cluster(2, multicast=False) as (sender, other):
+        say(sender, "news", 5)
+        wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        lone = other.chatter._runtime.node.lone_sessions  # type: ignore[union-attr]
+        monkeypatch.setattr(lone, "take", lambda *arguments: 1 / 0)
+        say(sender, "news", 1, 5)
+        wait_until(lambda: other.chatter.stats().get("internal_errors", 0) == 1, "the bug's count")
+        monkeypatch.undo()
+        say(sender, "news", 5, 6)
+        wait_until(lambda: sorted(other.bodies) == list(range(11)), "all of them")
+        assert "a bug in chatter" in caplog.text
+
+
+def test_a_connection_that_breaks_while_nobody_reads_is_noticed_and_made_anew() -> None:
+    """Whoever writes sees it first, and closes the socket under the one that waits to read."""
+    with cluster(2, multicast=False) as (sender, other):
+        say(sender, "news", 5)
+        wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        runtime = sender.chatter._runtime
+        assert runtime is not None
+        former = dict(runtime.connections)
+        for connection in former.values():
+            connection._close()  # type: ignore[attr-defined]
+        wait_until(lambda: not former.keys() & runtime.connections.keys(), "its end")
+        say(sender, "news", 5, 5)
+        wait_until(lambda: sorted(other.bodies) == list(range(10)), "all of them")
+        assert sender.chatter.stats().get("internal_errors", 0) == 0
 
 
 def test_what_a_log_handler_left_to_be_carried_out_is_not_overtaken(at_once: list[int]) -> None:

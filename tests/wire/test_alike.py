@@ -34,11 +34,11 @@ lone = st.builds(
 senders = st.builds(Sender, st.sampled_from([ONE, TWO]), st.integers(0, 3), st.integers(0, 2**60))
 
 
-def alike(gossip: Gossip, sender: Sender) -> Alike:
+def alike(gossip: Gossip, sender: Sender | None) -> Alike:
     return Alike(start(gossip, sender), gossip)
 
 
-def start(gossip: Gossip, sender: Sender) -> Start:
+def start(gossip: Gossip, sender: Sender | None) -> Start:
     found = decode_body(encode_body([gossip], sender)).start
     assert found is not None
     return found
@@ -55,6 +55,21 @@ def test_the_next_one_is_written_and_read_as_any(
 
     assert likeness.write(sender.position + 900, seqno, number, payload) == body
     assert likeness.read(body) == (sender.position + 900, later)
+
+
+@PROPERTY
+@given(lone, st.integers(1, 2**64 - 1), st.integers(1, 2**64 - 1), st.binary(max_size=200))
+def test_on_a_connection_nobody_says_who_sends(
+    first: Gossip, seqno: int, number: int, payload: bytes
+) -> None:
+    likeness = alike(first, None)
+    later = first._replace(id=first.id._replace(seqno=seqno), number=number, payload=payload)
+    body = encode_body([later])
+
+    assert likeness.write(0, seqno, number, payload) == body
+    assert likeness.read(body) == (0, later)
+    assert likeness.read(encode_body([later], Sender(first.id.origin, 0, 0))) is None
+    assert alike(first, Sender(first.id.origin, 0, 0)).read(body) is None
 
 
 @PROPERTY
