@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,18 +123,22 @@ def codec_handler(
     codec: str,
     dispatch: Callable[..., Any],
     *,
-    with_message: bool = True,
     transforms: bool = False,
     compress: bool = True,
     ordered: bool = False,
 ) -> MessageHandler:
     """A handler whose bodies are JSON or plain bytes.
 
+    Args:
+        dispatch: called with the body and the Message, or with the body alone if it takes no more.
+
     Raises:
-        ConfigError: no such codec, or ``ordered`` together with ``transforms``.
+        ConfigError: no such codec, ``ordered`` together with ``transforms``, or a function that
+            cannot be called so.
     """
     if codec not in BUILT_IN:
         raise ConfigError(f"codec: one of {', '.join(BUILT_IN)}, not {codec!r}")
+    with_message = _takes_message(dispatch)
     encode = BUILT_IN[codec].encode
     return MessageHandler(
         tag,
@@ -146,6 +151,24 @@ def codec_handler(
         compress,
         with_message,
         ordered,
+    )
+
+
+def _takes_message(dispatch: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(dispatch)
+    except (TypeError, ValueError):
+        return True  # some that are written in C do not tell
+    for arguments in ((None, None), (None,)):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return len(arguments) > 1
+    name = getattr(dispatch, "__name__", dispatch)
+    raise ConfigError(
+        f"a handler is called with the body and the message, or with the body alone, and {name}"
+        f" takes {signature}"
     )
 
 

@@ -185,7 +185,8 @@ class FlaskChatter:
         ordered: bool = False,
     ) -> Callable[[Function], Function]:
         """Register the decorated ``function(body, message)`` for a tag, as `Chatter.on` does, in
-        every application, whether it was initialised before or will be.
+        every application, whether it was initialised before or will be. One that takes a single
+        argument gets the body.
 
         It runs in an application context of its own: ``current_app``, teardown functions, and
         extensions that look for either work.

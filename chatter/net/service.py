@@ -344,6 +344,8 @@ class Service:
     ) -> Callable[[Function], Function]:
         """Register the decorated ``function(body, message)`` for a tag; ``*`` takes what is left.
 
+        One that takes a single argument gets the body.
+
         Args:
             codec: ``json`` or ``bytes``.
             transforms: what the function returns, unless None, travels on instead of the body.
@@ -352,8 +354,8 @@ class Service:
                 is still missing after ``repair_timeout_s`` is a gap. Not with ``transforms``.
 
         Raises:
-            ConfigError: the tag has a handler already, there is no such codec, or the two exclude
-                each other.
+            ConfigError: the tag has a handler already, there is no such codec, the two exclude
+                each other, or the function takes other arguments.
         """
 
         def register(function: Function) -> Function:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -194,3 +195,46 @@ def test_what_a_thread_found_before_a_handler_came_is_not_kept_after() -> None:
     assert handlers.way("tag", None).codec == "json"
     assert ("tag", None) not in handlers.ways
     assert handlers.way("tag", None).codec == "bytes"
+
+
+class Shelf:
+    def put(self, body: object) -> None: ...
+
+    def put_both(self, body: object, message: object = None) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "with_message"),
+    [
+        (lambda body, message: None, True),
+        (lambda body: None, False),
+        (lambda body, message=None: None, True),
+        (lambda *everything: None, True),
+        (Shelf().put, False),
+        (Shelf().put_both, True),
+        ([].append, False),
+        (print, True),
+        (partial(lambda shelf, body: None, 1), False),
+        (max, True),  # tells nothing about itself
+    ],
+)
+def test_a_handler_gets_the_message_if_it_takes_it(
+    dispatch: Callable[..., object], with_message: bool
+) -> None:
+    assert codec_handler("tag", "json", dispatch).with_message is with_message
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "takes"),
+    [
+        (lambda: None, "()"),
+        (lambda body, message, more: None, "(body, message, more)"),
+        (lambda *, body: None, "(*, body)"),
+    ],
+)
+def test_a_handler_that_cannot_be_called_is_refused_when_it_is_registered(
+    dispatch: Callable[..., object], takes: str
+) -> None:
+    with pytest.raises(ConfigError, match="with the body and the message, or") as raised:
+        codec_handler("tag", "json", dispatch)
+    assert str(raised.value).endswith(f"<lambda> takes {takes}")

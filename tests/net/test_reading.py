@@ -62,7 +62,7 @@ def test_a_handler_gets_each_with_what_is_said_of_it(bench: Bench) -> None:
 
 def test_a_handler_that_takes_the_body_alone_gets_that(bench: Bench) -> None:
     taken: list[Any] = []
-    listening(bench, taken.append, "json", with_message=False)
+    listening(bench, taken.append, "json")
     bench.dispatch.deliver(numbers(3, "json"))
     wait_until(lambda: taken == [1, 2, 3], "the bodies")
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from chatter import Chatter, Message, QueueFull, generate_key
+from chatter import Chatter, QueueFull, generate_key
 from chatter.wire.aead import best as best_aead
 from scripts.fanout.payload import BytesPayload, JsonPayload
 from scripts.fanout.publishing import drive, steps
@@ -42,13 +42,10 @@ def subscribe(task: Task) -> None:
     tally = attended_tally()
     node = Chatter(**_settings(task), **task.meeting)
 
-    def take_json(body: dict[str, Any], message: Message) -> None:
+    def take_json(body: dict[str, Any]) -> None:
         tally.take(body["number"], body["sent"])
 
-    def take_bytes(body: bytes, message: Message) -> None:
-        tally.take_bytes(body)
-
-    node.on(_TAG, codec=task.codec)(take_json if task.codec == "json" else take_bytes)
+    node.on(_TAG, codec=task.codec)(take_json if task.codec == "json" else tally.take_bytes)
     with _met(node, task, {}):
         while True:
             time.sleep(60.0)
