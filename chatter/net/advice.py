@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from gevent import sleep
 
 from chatter.net.shell import Shell
@@ -33,7 +35,8 @@ def missing_peers(shell: Shell) -> list[str]:
         " same key and label, and is TCP let through? Trying on"
         for address in node.unanswered_seeds()
     ]
-    if not node.live_count() and config.groups and not config.join:
+    # Whoever was met and has left, or failed, was heard.
+    if not node.peers(time.monotonic()) and config.groups and not config.join:
         groups = " and ".join(str(group) for group in config.groups)
         warnings.append(
             f"no other node is heard on {groups}: is one up, with the same key, label and group?"

@@ -30,9 +30,10 @@ _STARTED_WITHIN_S = 60.0
 _ENDED_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.02
 
-# Where gevent-websocket can be imported python-engineio takes it, which plain `-k gevent` does not
-# serve; so there it has to look as if it were not installed.
-_MASK = "import sys\nsys.modules['geventwebsocket'] = None\n"
+# What has to look as if it were not installed. Where gevent-websocket can be imported
+# python-engineio takes it, which plain `-k gevent` does not serve; and chatter shall seal as a
+# default installation does.
+_HIDDEN = {PLAIN: ("cryptography", "geventwebsocket"), WEBSOCKET: ("cryptography",)}
 
 
 def wait_for(condition: Callable[[], object], what: str, within_s: float = 30.0) -> None:
@@ -139,11 +140,11 @@ def running_workers(
         "LAB_PRELOAD": "yes" if preload else "",
     }
     paths = [str(ROOT)]
-    if worker_class == PLAIN:
-        mask = directory / "without-gevent-websocket"
-        mask.mkdir(exist_ok=True)
-        (mask / "sitecustomize.py").write_text(_MASK)
-        paths.insert(0, str(mask))
+    hiding = directory / f"hiding-{port}"
+    hiding.mkdir()
+    lines = ["import sys", *(f"sys.modules[{name!r}] = None" for name in _HIDDEN[worker_class])]
+    (hiding / "sitecustomize.py").write_text("\n".join(lines) + "\n")
+    paths.insert(0, str(hiding))
     log = directory / f"gunicorn-{port}.log"
     command = [sys.executable, "-P", "-m", "gunicorn", "--log-level", "warning"]
     command += ["-c", "python:scripts.socketio_lab.gunicorn_conf", "scripts.socketio_lab.app:app"]

@@ -49,6 +49,14 @@ def test_somebody_with_another_key(caplog: pytest.LogCaptureFixture) -> None:
         wait_until(lambda: "sealed with another key" in caplog.text, "the advice")
 
 
+def test_who_was_met_and_has_left_was_heard(caplog: pytest.LogCaptureFixture) -> None:
+    with cluster(2) as (first, second):
+        second.chatter.stop()
+        wait_until(lambda: first.events and first.events[-1][1] == "left", "its farewell")
+        assert first.chatter._runtime is not None
+        assert advice.missing_peers(first.chatter._runtime) == []
+
+
 def test_nothing_is_said_where_all_is_well(caplog: pytest.LogCaptureFixture) -> None:
     with cluster(2, multicast=False) as (first, second):
         for one in (first, second):
