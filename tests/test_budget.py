@@ -26,8 +26,9 @@ from chatter.core.handlers import codec_handler
 from chatter.ids import BroadcastID
 from chatter.net.dispatch import Dispatch
 from chatter.wire.burst import Burst, encode_bodies
-from tests.core.desk import Desk
-from tests.core.parts import Remote, make_gossip, netid
+from tests.core.desk import Desk, connect
+from tests.core.parts import Remote, hand_over, make_gossip, netid
+from tests.core.test_lone_sessions import Relay
 from tests.net.test_worker import Bench
 
 OURS = str(Path(chatter.__file__).parent)
@@ -46,6 +47,10 @@ BUDGETS = {
     "what is still to be done for it": 700,
     "a lone message like the one before, up to its delivery": 715,
     "what is still to be done for 16 of them": 3720,
+    "a frame of a connection with one broadcast, up to the effect that delivers it": 1910,
+    "a lone message on a connection, up to its delivery": 850,
+    "what is still to be done for 16 of them on a connection": 3780,
+    "the same broadcast for one more head, up to the sealed frame": 930,
     "a lone message from its delivery to the end of its handler": 314,
     "a datagram with a burst of 64, up to the effect": 2070,
     "a message from its effect to the end of its handler": 400,
@@ -208,6 +213,61 @@ def test_receiving_lone_ones() -> None:
     for frame in frames[2:]:
         take(frame)
     check("what is still to be done for 16 of them", lambda: desk.node.settle(0.0))
+
+
+def relay() -> Relay:
+    """A node that has been passed a few broadcasts on a connection."""
+    passing = Relay()
+    for _ in range(20):
+        passing.receives(passing.says(passing.next(payload=b"\0\0" + BODY)))
+    passing.server.node.take_effects()
+    return passing
+
+
+def test_receiving_one_on_a_connection() -> None:
+    passing = relay()
+    data = passing.says(passing.next(payload=b"\0\0" + BODY))
+    check(
+        "a frame of a connection with one broadcast, up to the effect that delivers it",
+        lambda: passing.receives(data),
+    )
+    assert passing.delivered() == [passing.number]
+
+
+def test_receiving_lone_ones_on_a_connection() -> None:
+    passing = relay()
+    pieces = [passing.says(passing.next(payload=b"\0\0" + BODY)) for _ in range(16)]
+
+    def take(data: bytes) -> None:
+        assert passing.node.lone_sessions.take(passing.far, data, 0.0) is not None
+
+    check("a lone message on a connection, up to its delivery", lambda: take(pieces[0]))
+    for data in pieces[1:]:
+        take(data)
+    check(
+        "what is still to be done for 16 of them on a connection",
+        lambda: passing.node.settle(0.0),
+    )
+
+
+def test_handing_the_same_on_to_one_more() -> None:
+    """What each further head costs that gets a broadcast for itself alone."""
+    desks = [Desk(number, channels=()) for number in (1, 2, 3, 4)]
+    ways = [connect(desks[0], desk) for desk in desks[1:]]
+    for number in range(1, 6):
+        for (near, _), desk in zip(ways, desks[1:], strict=True):
+            gossip = make_gossip(number, b"\0\0" + BODY, number=number, codec="bytes")
+            assert hand_over(desks[0].node._links, gossip, desk.node.local)
+            assert desks[0].node.session_bytes(near, 0.0)
+    gossip = make_gossip(6, b"\0\0" + BODY, number=6, codec="bytes")
+    assert hand_over(desks[0].node._links, gossip, netid(2))
+    assert desks[0].node.session_bytes(ways[0][0], 0.0)
+
+    def one_more() -> None:
+        assert hand_over(desks[0].node._links, gossip, netid(3))
+        assert desks[0].node.session_bytes(ways[1][0], 0.0)
+
+    check("the same broadcast for one more head, up to the sealed frame", one_more)
 
 
 def test_receiving_a_burst() -> None:
