@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
+from functools import lru_cache
 
 from gevent import sleep
 
@@ -54,6 +55,8 @@ def run_listener(shell: Shell, listener: socket.socket) -> None:
         shell.spawn(connection.run)
 
 
+# Asked for each unicast datagram; what anybody can send from is more than is kept.
+@lru_cache(maxsize=1024)
 def is_loopback(ip: str) -> bool:
     """Whether a packet's source is this host."""
     return ipaddress.ip_address(ip.partition("%")[0]).is_loopback

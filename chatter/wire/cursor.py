@@ -39,6 +39,21 @@ class Cursor:
         self._pos = stop
         return self._data[start:stop]
 
+    def peek(self, count: int) -> bytes:
+        """The next ``count`` bytes, or fewer at the end; they stay to be read."""
+        return self._data[self._pos : self._pos + count]
+
+    def skip(self, expected: bytes) -> bool:
+        """Pass over these bytes, if they come next."""
+        if not self._data.startswith(expected, self._pos):
+            return False
+        self._pos += len(expected)
+        return True
+
+    def since(self, position: int) -> bytes:
+        """What was read from this position on."""
+        return self._data[position : self._pos]
+
     def byte(self) -> int:
         """The next byte as a number."""
         if self._pos >= self._end:

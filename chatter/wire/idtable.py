@@ -63,12 +63,34 @@ def table_of_few(netids: tuple[NetID, ...]) -> tuple[bytes, Mapping[NetID, int]]
     return encode_table(netids)
 
 
+# Tables that came lately, by how they begin. In a cluster at rest the beacons of all nodes have one
+# table, as long as the cluster is large, which takes more to decode than all else in them.
+_KEY_BYTES = 16
+_MOST_KNOWN = 64
+_LONGEST_KNOWN = 1024
+_known: dict[bytes, tuple[bytes, tuple[NetID, ...]]] = {}
+
+
 def decode_table(cursor: Cursor) -> tuple[NetID, ...]:
     """The NetIDs of the table at the cursor, in its order.
 
     Raises:
         FrameError: out of order, a port or address out of range, or more than can be there.
     """
+    key = cursor.peek(_KEY_BYTES)
+    encoded, netids = _known.get(key, (b"", ()))
+    if encoded and cursor.skip(encoded):  # the same bytes from here on are the same table
+        return netids
+    start = cursor.position
+    netids = _decode_table(cursor)
+    if 1 < len(netids) <= _LONGEST_KNOWN:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[key] = cursor.since(start), netids
+    return netids
+
+
+def _decode_table(cursor: Cursor) -> tuple[NetID, ...]:
     netids: list[NetID] = []
     for width, bits in _FAMILIES:
         count = cursor.varint()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chatter.errors import FrameError, TooLarge
 from chatter.ids import NetID
+from chatter.wire import idtable
 from chatter.wire.cursor import Cursor
 from chatter.wire.idtable import (
     decode_indices,
@@ -125,3 +126,44 @@ def test_a_missing_run_is_noticed(data: bytes) -> None:
 
 def test_the_whole_table_can_be_named() -> None:
     assert decode_indices(Cursor(_bytes(1, 0, 10)), PORTS) == tuple(PORTS)
+
+
+def neighbours(count: int, last_port: int = 29999) -> list[NetID]:
+    return [NetID(f"10.0.0.{number}", 29999) for number in range(1, count)] + [
+        NetID("10.0.1.1", last_port)
+    ]
+
+
+def test_a_table_that_came_before_is_not_decoded_again() -> None:
+    encoded, _ = encode_table(neighbours(30))
+    first = decode_table(Cursor(encoded))
+    cursor = Cursor(b"before" + encoded + b"behind", 6)
+    assert decode_table(cursor) is first
+    assert cursor.rest() == b"behind"
+
+
+def test_one_that_only_begins_like_another_is_decoded() -> None:
+    """They differ far behind what they are remembered by."""
+    for port in (29999, 8000, 29999, 8000):
+        encoded, _ = encode_table(neighbours(30, port))
+        cursor = Cursor(encoded + b"behind")
+        assert decode_table(cursor) == tuple(neighbours(30, port))
+        assert cursor.rest() == b"behind"
+
+
+def test_one_that_was_known_and_is_cut_is_refused() -> None:
+    encoded, _ = encode_table(neighbours(30))
+    decode_table(Cursor(encoded))
+    for end in range(len(encoded)):
+        with pytest.raises(FrameError):
+            decode_table(Cursor(encoded[:end]))
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for number in range(1, 200):
+        encoded, _ = encode_table([NetID(f"10.9.{number}.1", 1), NetID(f"10.9.{number}.2", 2)])
+        decode_table(Cursor(encoded))
+        assert len(idtable._known) <= 64
+    huge = [NetID(f"10.{a}.{b}.1", 1) for a in range(5) for b in range(250)]
+    encoded, _ = encode_table(huge)
+    assert decode_table(Cursor(encoded)) is not decode_table(Cursor(encoded))
