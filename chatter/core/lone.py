@@ -11,6 +11,8 @@ node is to do anything else, so nobody ever sees the difference.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from chatter.core.contact import Contacts, Source
 from chatter.core.context import Context
@@ -43,6 +45,7 @@ _UNRECKONED = 8
 MAX_LANES = 1024
 
 _make = tuple.__new__
+_LANE = itemgetter(1)
 _LIFE = slice(2, 2 + LIFE_BYTES)
 _COUNTER = slice(HEADER_BYTES - COUNTER_BYTES, HEADER_BYTES)
 
@@ -176,15 +179,20 @@ class Lone:
         counts, tags = context.counts, context.tags
         counts["frames_received"] += len(noted)
         counts["gossip_received"] += len(noted)
-        for gossip, lane, position, size, at in noted:
-            counts["bytes_received"] += size
-            tags.count(gossip.tag)
-            context.appetite.messages += 1
-            peer = lane.peer
+        context.appetite.messages += len(noted)
+        for lane, notes in groupby(noted, key=_LANE):
+            run = list(notes)
+            for gossip, _, _, size, at in run:
+                counts["bytes_received"] += size
+                self._store.add(gossip, at)
+            # All else is as if the first and the last alone had come.
+            peer, channel = lane.peer, lane.channel
+            tags.count(run[0][0].tag, len(run))
             peer.heard_at = at
-            self._membership.note_multicast(peer, lane.channel, at)
-            self._store.add(gossip, at)
-            self._flow.heard(peer, lane.channel, position, at)
+            self._membership.note_multicast(peer, channel, at)
+            if len(run) > 1:
+                self._flow.heard(peer, channel, run[0][2], run[0][4])
+            self._flow.heard(peer, channel, run[-1][2], at)
         if context.udp.waiting:
             context.effects.append(UdpReady())
 

@@ -6,6 +6,9 @@ when we have to answer, is done at once; the rest is noted, and done for several
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
+
 from chatter.core.contact import Contacts
 from chatter.core.context import Context
 from chatter.core.effects import Deliver
@@ -26,6 +29,7 @@ from chatter.wire.frame import Start
 from chatter.wire.gossip import Gossip
 
 _make = tuple.__new__
+_SESSION = itemgetter(1)
 
 
 class Lane:
@@ -142,14 +146,17 @@ class LoneSessions:
         counts, tags = context.counts, context.tags
         counts["frames_received"] += len(noted)
         counts["gossip_received"] += len(noted)
-        for gossip, session, peer, charge, size, at in noted:
-            counts["bytes_received"] += size
-            tags.count(gossip.tag)
-            context.appetite.messages += 1
-            session.used_at = peer.heard_at = at
+        context.appetite.messages += len(noted)
+        for session, notes in groupby(noted, key=_SESSION):
+            run = list(notes)
+            for gossip, _, _, _, size, at in run:
+                counts["bytes_received"] += size
+                tags.count(gossip.tag)
+                self._store.add(gossip, at)
+            # All else is as if the last alone had come, and had cost as much as all of them.
+            session.used_at = run[-1][2].heard_at = at
             self._links.heard(session, at)
-            self._store.add(gossip, at)
-            self._links.note_taken_in(session, charge)
+            self._links.note_taken_in(session, sum(charge for _, _, _, charge, _, _ in run))
 
     def came(self, session: Session, start: Start | None, gossip: Gossip, now: float) -> None:
         """A gossip came alone in a frame, which was just received as any other: those like it are
