@@ -155,21 +155,40 @@ def codec_handler(
 
 
 def _takes_message(dispatch: Callable[..., Any]) -> bool:
+    # What is called decides, and not what a decorator says that it stands for: that may be given
+    # more than we give. Only if it would take anything does it pass on to the other what it gets.
+    signature = _signature(dispatch, follow_wrapped=False)
+    if signature is None:
+        return True
+    takes = _most_taken(signature)
+    if takes is None:
+        name = getattr(dispatch, "__name__", dispatch)
+        raise ConfigError(
+            f"a handler is called with the body and the message, or with the body alone, and {name}"
+            f" takes {signature}"
+        )
+    if any(one.kind is one.VAR_POSITIONAL for one in signature.parameters.values()):
+        inner = _signature(dispatch, follow_wrapped=True)
+        return inner is None or _most_taken(inner) != 1
+    return takes == 2
+
+
+def _signature(function: Callable[..., Any], *, follow_wrapped: bool) -> inspect.Signature | None:
     try:
-        signature = inspect.signature(dispatch)
-    except (TypeError, ValueError):
-        return True  # some that are written in C do not tell
+        return inspect.signature(function, follow_wrapped=follow_wrapped)
+    except Exception:  # some that are written in C do not tell; and annotations may fail
+        return None
+
+
+def _most_taken(signature: inspect.Signature) -> int | None:
+    """How many of body and message it can be called with: 2, 1, or None for neither."""
     for arguments in ((None, None), (None,)):
         try:
             signature.bind(*arguments)
         except TypeError:
             continue
-        return len(arguments) > 1
-    name = getattr(dispatch, "__name__", dispatch)
-    raise ConfigError(
-        f"a handler is called with the body and the message, or with the body alone, and {name}"
-        f" takes {signature}"
-    )
+        return len(arguments)
+    return None
 
 
 def _no_netids(body: Any) -> tuple[NetID, ...]:

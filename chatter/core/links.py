@@ -77,7 +77,7 @@ class Link:
         self.silent_since: float | None = None
         """Since when the peer owes us a sign of life; None if it owes none."""
         self.answer_s = 0.0
-        """How long it usually takes to answer, where others are served by it."""
+        """How long it usually takes to answer, beyond what who serves nobody may wait with it."""
         self.patience = 1.0
 
     @property
@@ -312,11 +312,7 @@ class Links:
         if not records:
             return b""
         session.used_at = now
-        session.more = (
-            (link is not None and bool(link.outbox))
-            or exchange.ack_at <= now
-            or session in self._unpaid
-        )
+        session.more = (link is not None and bool(link.outbox)) or exchange.ack_at <= now
         return session.seal(records)
 
     def sessions(self) -> Iterator[Session]:
@@ -360,8 +356,10 @@ class Links:
         newest = session.exchange.open.get(ack.taken)
         done = list(session.exchange.acknowledged(ack))
         if link is not None:
-            if newest is not None and newest.gossip.distribution:
+            if newest is not None:
                 took_s = now - newest.sent_at
+                if not newest.gossip.distribution:  # it may have waited so long on purpose
+                    took_s = max(0.0, took_s - LEAF_ACK_DELAY_S)
                 link.answer_s += (took_s - link.answer_s) / 8 if link.answer_s else took_s
             for handover in done:
                 link.remove(handover)

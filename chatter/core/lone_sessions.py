@@ -171,7 +171,6 @@ class LoneSessions:
         ):
             lane.at = now
             return
-        session.lane = None
         peer = None if session.netid is None else self._peers.get(session.netid)
         handler = self._handlers.dispatcher(gossip.tag)
         origin = self._origins.get(gossip.id.origin, gossip.id.epoch)

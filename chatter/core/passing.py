@@ -49,7 +49,9 @@ class Passing:
         """Whom we have to answer, and whom we are asked to serve."""
         if session is None:
             return None, ()
-        delay_s = ACK_DELAY_S if gossip.distribution else LEAF_ACK_DELAY_S
+        # Of a large one that is here already chunks come until we say so.
+        waits = not gossip.distribution and not gossip.large
+        delay_s = LEAF_ACK_DELAY_S if waits else ACK_DELAY_S
         parent = (session, session.exchange.take(now, delay_s))
         self._links.answer_soon(session)
         if not gossip.distribution:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from chatter.core.exchange import Exchange
 from chatter.errors import BadSeal, FrameError, Replayed
-from chatter.ids import LIFE_BYTES, NetID
+from chatter.ids import NetID
 from chatter.wire.frame import (
     Body,
     FrameReader,
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 # Longer tables are hardly those of the next frame too, and take their memory on each connection.
 _MOST_KNOWN = 256
 
-_LIFE = slice(2, 2 + LIFE_BYTES)
 _COUNTER = slice(HEADER_BYTES - COUNTER_BYTES, HEADER_BYTES)
 
 
@@ -175,7 +174,6 @@ class Session:
             frame is None
             or opener is None
             or self.state is not State.PROVEN
-            or frame[_LIFE] != self.life
             or int.from_bytes(frame[_COUNTER], "big") != self._expected_counter
         ):
             return None

@@ -143,6 +143,12 @@ class Connection:
             return
         try:
             data = os.read(self.socket.fileno(), RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._leave(error)
+            return
+        try:
             now = time.monotonic()
             taken = None
             # Of many that follow each other each is done with others.
@@ -157,12 +163,11 @@ class Connection:
             else:
                 shell.note_due()
             self._done_at = time.monotonic()
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._leave(error)
-        except Exception:
+        except Exception as error:
+            # Whether these bytes were taken nobody knows. Whoever sent them sends them again, by
+            # another connection.
             shell.report_bug()
+            self._leave(OSError(f"a bug: {error}"))
 
     def _leave(self, found: bytes | Deliver | OSError | None) -> None:
         """Leave it to the greenlet that reads, if that still waits for it."""

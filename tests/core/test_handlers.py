@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -197,6 +197,30 @@ def test_what_a_thread_found_before_a_handler_came_is_not_kept_after() -> None:
     assert handlers.way("tag", None).codec == "bytes"
 
 
+def given_more(function: Callable[..., object]) -> Callable[..., object]:
+    @wraps(function)
+    def decorated(body: object, message: object) -> object:
+        return function(body, message, "database")
+
+    return decorated
+
+
+def without_message(function: Callable[..., object]) -> Callable[..., object]:
+    @wraps(function)
+    def decorated(body: object, message: object) -> object:
+        return function(body)
+
+    return decorated
+
+
+def passing_all(function: Callable[..., object]) -> Callable[..., object]:
+    @wraps(function)
+    def decorated(*arguments: object) -> object:
+        return function(*arguments)
+
+    return decorated
+
+
 class Shelf:
     def put(self, body: object) -> None: ...
 
@@ -216,6 +240,11 @@ class Shelf:
         (print, True),
         (partial(lambda shelf, body: None, 1), False),
         (max, True),  # tells nothing about itself
+        (given_more(lambda body, message, database: None), True),
+        (without_message(lambda body: None), True),
+        (passing_all(lambda body: None), False),
+        (passing_all(lambda body, message: None), True),
+        (passing_all(lambda body, message, database: None), True),
     ],
 )
 def test_a_handler_gets_the_message_if_it_takes_it(

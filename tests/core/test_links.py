@@ -363,7 +363,65 @@ def test_late_answers_for_one_alone_make_nobody_patient_with_branches() -> None:
             pass
         links.acknowledged(session, Ack(turn, ((turn, turn),)), turn + 0.1)
 
-    assert links.answer_s(netid(2)) == 0.0
+    assert links.answer_s(netid(2)) == pytest.approx(0.0)
+
+
+def test_once_its_branch_is_done_it_may_answer_later_again() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    give(links, session)
+    hand_over(links, make_gossip(2), netid(2))
+    fetch(links, session, 0.0)
+    links.acknowledged(session, Ack(1, ((1, 1),)), 0.001)
+    links.heard(session, 0.001)
+
+    assert links.silent(0.001 + LEAST_PATIENCE_S) == []
+    assert links.silent(0.001 + LEAST_PATIENCE_S + LEAF_ACK_DELAY_S) == [(netid(2), [])]
+
+
+def test_patience_follows_the_round_trips_to_who_serves_nobody_too() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    for turn in range(1, 30):
+        hand_over(links, make_gossip(turn), netid(2), now=float(turn))
+        fetch(links, session, float(turn))
+        links.acknowledged(session, Ack(turn, ((turn, turn),)), turn + LEAF_ACK_DELAY_S + 0.3)
+
+    assert links.answer_s(netid(2)) == pytest.approx(0.3)
+
+
+def test_what_more_there_is_to_send_is_said() -> None:
+    """Whoever sends asks again only then: here, an outbox of several frames."""
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    hand_over(links, make_gossip(1), netid(2))
+    assert links.bytes_for(session, 0.0)
+    assert says_more(session) is False
+    for seqno in (2, 3):
+        hand_over(links, make_gossip(seqno, payload=bytes(40_000)), netid(2))
+    assert links.bytes_for(session, 0.0)
+    assert says_more(session) is True
+    assert links.bytes_for(session, 0.0)
+    assert says_more(session) is False
+
+
+def test_answers_that_did_not_fit_are_more() -> None:
+    _, links = new_links()
+    session = bring_up(links, netid(2))
+    for position in range(2 * 9000):  # every other one is done: a range for each
+        index = session.exchange.take(0.0)
+        if position % 2:
+            session.exchange.done(index, at=0.0)
+    links.answer_soon(session)
+    assert links.bytes_for(session, 0.0)
+    assert says_more(session) is True
+    while links.bytes_for(session, 0.0):
+        pass
+    assert says_more(session) is False
+
+
+def says_more(session: Session) -> bool:
+    return session.more
 
 
 def test_each_frame_is_a_sign_of_life() -> None:

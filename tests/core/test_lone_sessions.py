@@ -351,7 +351,7 @@ def test_an_origin_that_was_forgotten_is_not_remembered_here() -> None:
 
 def test_a_life_that_was_replaced_is_not_believed() -> None:
     relay = acquainted()
-    relay.node._contacts.prove(netid(1), life(1, 1_700_000_000_009), 0)
+    relay.node._contacts._lives[netid(1)] = life(1, 1_700_000_000_009)
     data = relay.says()
     assert relay.node.lone_sessions.take(relay.far, data, 0.0) is None
     assert not relay.node.session_received(relay.far, data, False, 0.0)

@@ -112,6 +112,12 @@ def test_a_duplicate_is_answered_too() -> None:
     assert pair.answers(LEAF_ACK_DELAY_S) == [Ack(2, ((1, 2),))]
 
 
+def test_of_a_large_one_it_is_said_sooner_as_its_chunks_come_until_then() -> None:
+    pair = Pair()
+    pair.give(foreign(number=1)._replace(payload=b"", size=50_000))
+    assert pair.answers(ACK_DELAY_S) == [Ack(1, ())]
+
+
 def test_our_own_that_comes_back_is_done() -> None:
     pair = Pair()
     own = pair.server.node.broadcast("tag", "json", b"\0\0{}", [], 0.0)[0]

@@ -8,8 +8,8 @@ import pytest
 from chatter.core.identity import Identity
 from chatter.core.session import Session
 from chatter.errors import BadSeal, Replayed, TooLarge
-from chatter.ids import epoch_of
-from chatter.wire.frame import Body
+from chatter.ids import NetID, epoch_of
+from chatter.wire.frame import Body, decode_body
 from chatter.wire.records import Hello, Leave, Record
 from chatter.wire.seal import KeyRing
 from tests.core.parts import KEY, life, make_gossip, netid
@@ -216,3 +216,59 @@ def test_a_closed_one_takes_nothing() -> None:
 
     assert server.receive(frame) == []
     assert not server.proven
+
+
+# Looking at what came before it is taken
+
+
+def test_a_frame_that_was_looked_at_is_there_to_be_taken() -> None:
+    client, server = pair()
+    data = client.seal([Leave()])
+    body = server.look(data)
+    assert body is not None
+    assert decode_body(body).records == [Leave()]
+
+    assert records(server.receive(data)) == [Leave()]
+
+
+def test_only_the_next_frame_is_looked_at() -> None:
+    client, server = pair()
+    first, second = client.seal([Leave()]), client.seal([Leave()])
+    assert server.look(second) is None
+    assert server.look(first) is not None
+    server.took()
+    assert server.look(first) is None
+    assert server.look(second) is not None
+
+
+def test_one_that_was_looked_at_does_not_vouch_for_another() -> None:
+    """The same header, and another body: it would open to what came first."""
+    client, server = pair()
+    data = client.seal([Leave()])
+    assert server.look(data) is not None
+    forged = data[:-1] + bytes([data[-1] ^ 1])
+
+    assert server.receive(forged) == []
+    assert isinstance(server.failure, BadSeal)
+
+
+def test_behind_half_a_frame_nothing_is_a_whole_one() -> None:
+    client, server = pair()
+    inner = client.seal([make_gossip(1)])
+    outer = len(inner).to_bytes(4, "big") + b"\0" * (len(inner) - 10)
+    assert server.receive(outer) == []
+    assert server.look(inner) is None
+    assert server.receive(inner) == []  # the rest of the first, which does not open
+    assert server.failure is not None
+
+
+def test_a_long_table_is_not_kept_for_the_next_frame() -> None:
+    client, server = pair()
+    few = make_gossip(1, distribution=(netid(3),))
+    many = make_gossip(2, distribution=tuple(NetID("10.0.0.1", port) for port in range(1, 300)))
+    server.receive(client.seal([few]))
+    kept = server._start
+    assert kept is not None
+    for record in (many, Leave()):
+        assert records(server.receive(client.seal([record]))) == [record]
+        assert server._start is kept

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
+import struct
 
 import gevent
 import pytest
@@ -14,9 +16,11 @@ from gevent.event import Event
 
 from chatter import Message
 from chatter.core.effects import Deliver
-from chatter.core.lone import MOST_NOTED
+from chatter.core.lone import FEW_NOTED, MOST_NOTED
+from chatter.net.connection import Connection
 from chatter.net.dispatch import Dispatch
 from chatter.net.multicast import MulticastPort
+from chatter.net.runtime import Runtime
 from tests.net.deliveries import delivery
 from tests.net.nodes import Recorder, cluster, wait_until
 from tests.net.test_worker import Bench, bench
@@ -236,20 +240,113 @@ def test_an_error_of_the_socket_is_told_once(
         assert sum("239." in record.getMessage() for record in caplog.records) == 1
 
 
-def test_what_the_core_throws_costs_no_connection(
+def test_what_the_core_throws_costs_the_connection_and_no_message(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nobody knows whether the bytes were taken, so what follows them could not be."""
     with cluster(2, multicast=False) as (sender, other):
         say(sender, "news", 5)
         wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        former = set(other.chatter._runtime.connections)  # type: ignore[union-attr]
         lone = other.chatter._runtime.node.lone_sessions  # type: ignore[union-attr]
         monkeypatch.setattr(lone, "take", lambda *arguments: 1 / 0)
         say(sender, "news", 1, 5)
         wait_until(lambda: other.chatter.stats().get("internal_errors", 0) == 1, "the bug's count")
         monkeypatch.undo()
+        wait_until(
+            lambda: not former & set(other.chatter._runtime.connections),  # type: ignore[union-attr]
+            "the end of the connection",
+        )
         say(sender, "news", 5, 6)
         wait_until(lambda: sorted(other.bodies) == list(range(11)), "all of them")
         assert "a bug in chatter" in caplog.text
+        assert other.chatter.stats().get("dropped_replay", 0) == 0
+
+
+def test_a_connection_that_is_reset_is_made_anew(capfd: pytest.CaptureFixture[str]) -> None:
+    with cluster(2, multicast=False) as (sender, other):
+        say(sender, "news", 5)
+        wait_until(lambda: len(other.bodies) == 5, "the first ones")
+        former = dict(sender.chatter._runtime.connections)  # type: ignore[union-attr]
+        there = set(other.chatter._runtime.connections)  # type: ignore[union-attr]
+        for connection in former.values():
+            # Without a linger time its end is a reset, which a read answers with an error.
+            linger = struct.pack("ii", 1, 0)
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection._close()
+        wait_until(
+            lambda: not there & set(other.chatter._runtime.connections),  # type: ignore[union-attr]
+            "its end",
+        )
+        say(sender, "news", 5, 5)
+        wait_until(lambda: sorted(other.bodies) == list(range(10)), "all of them")
+        for one in (sender, other):
+            assert one.chatter.stats().get("internal_errors", 0) == 0
+    assert "Traceback" not in capfd.readouterr().err  # the hub's own word on a failed callback
+
+
+def test_what_the_system_does_not_take_at_once_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame of which a part is taken, and one of which nothing is."""
+    real, parts = os.write, iter([0, 10, 1])
+
+    def write(fileno: int, data: bytes) -> int:
+        part = next(parts, len(data))
+        if not part:
+            raise BlockingIOError
+        return real(fileno, data[:part])
+
+    with cluster(2, multicast=False) as (sender, other):
+        say(sender, "news", 2)
+        wait_until(lambda: len(other.bodies) == 2, "the first ones")
+        former = set(sender.chatter._runtime.connections)  # type: ignore[union-attr]
+        monkeypatch.setattr("chatter.net.connection.os.write", write)
+        say(sender, "news", 20, 2)
+        wait_until(lambda: len(other.bodies) == 22, "all of them")
+        assert next(parts, None) is None
+        assert other.bodies == list(range(22))
+        assert set(sender.chatter._runtime.connections) == former  # type: ignore[union-attr]
+
+
+def test_an_answer_that_is_due_wakes_the_node(
+    at_once: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each message that the hub takes may be the first that has to be answered by some time."""
+    noted: list[int] = []
+    minded: list[bool] = []
+    note_due, hear = Runtime.note_due, Connection._hear
+
+    def spy_on_due(self: Runtime) -> None:
+        noted.append(1)
+        note_due(self)
+
+    def spy_on_hub(self: Connection) -> None:
+        taken, before = len(at_once), len(noted)
+        hear(self)
+        if len(at_once) > taken:
+            minded.append(len(noted) > before)
+
+    monkeypatch.setattr(Runtime, "note_due", spy_on_due)
+    monkeypatch.setattr(Connection, "_hear", spy_on_hub)
+    with cluster(2, multicast=False, beacon_interval_s=2.0, failure_timeout_s=10.0) as (one, two):
+        say(one, "news", 40)
+        wait_until(lambda: len(two.bodies) == 40, "all of them")
+    assert len(minded) > 10
+    assert all(minded)
+
+
+def test_a_handful_is_settled_also_while_nobody_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chatter.core.lone_sessions.LEAF_ACK_DELAY_S", 60.0)
+    monkeypatch.setattr("chatter.core.passing.LEAF_ACK_DELAY_S", 60.0)
+    quiet = {"beacon_interval_s": 8.0, "failure_timeout_s": 40.0}
+    with cluster(2, multicast=False, **quiet) as (sender, other):
+        lone = other.chatter._runtime.node.lone_sessions  # type: ignore[union-attr]
+        most = 0
+        for number in range(90):
+            say(sender, "news", 1, number)
+            most = max(most, len(lone.noted))
+        assert FEW_NOTED < most <= MOST_NOTED
 
 
 def test_a_connection_that_breaks_while_nobody_reads_is_noticed_and_made_anew() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import socket
 import subprocess
@@ -139,9 +140,10 @@ def test_a_failed_attempt_keeps_nothing_open() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as squatter:
         squatter.bind(("127.0.0.1", 0))
         port = squatter.getsockname()[1]
+        before = os.listdir("/proc/self/fd")
         with pytest.raises(ConfigError):
             open_endpoint("127.0.0.1", port)
-    open_endpoint("127.0.0.1", port).close()
+        assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_restart_takes_its_port_back_from_time_wait() -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import pickle
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from chatter.errors import BadSeal
 from chatter.wire import aead
+from chatter.wire.aead import by_libcrypto
+from chatter.wire.aead.by_libcrypto import LibcryptoAead
 from tests.wire.backends import BACKENDS
 
 KEY, NONCE, HEADER, BODY = bytes(range(32)), bytes(range(12)), b"header", b"body" * 50
@@ -132,3 +139,54 @@ def test_what_does_not_open_leaves_nothing_for_ssl_to_stumble_over(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.split() == ["BadSeal", "0"]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_contexts_are_not_copied(copied: Callable[[object], object]) -> None:
+    """They belong to OpenSSL, and would be freed twice."""
+    cipher = LibcryptoAead(KEY)
+    cipher.seal(NONCE, HEADER, BODY)
+    with pytest.raises(TypeError, match="cannot be copied"):
+        copied(cipher)
+
+
+@pytest.mark.parametrize("size", [0, 11, 13, 16])
+def test_a_nonce_of_another_size_is_refused(size: int) -> None:
+    """OpenSSL would take the first 12 bytes, and two nonces for one."""
+    cipher = LibcryptoAead(KEY)
+    for call in (cipher.seal, cipher.open):
+        with pytest.raises(ValueError, match="12 bytes"):
+            call(bytes(size), HEADER, BODY)
+
+
+def test_a_key_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 or 32 bytes, not 24"):
+        LibcryptoAead(bytes(24)).seal(NONCE, HEADER, BODY)
+
+
+def test_a_cipher_that_cannot_begin_says_so_and_leaves_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a policy forbids it after the check."""
+    monkeypatch.setattr(by_libcrypto, "_CIPHERS", {32: lambda: None})
+    with pytest.raises(RuntimeError, match="refused to run OCB"):
+        LibcryptoAead(KEY).seal(NONCE, HEADER, BODY)
+    assert by_libcrypto._LIBRARY["ERR_peek_error"]() == 0
+
+
+def test_what_a_cipher_took_is_given_back() -> None:
+    """About 3 KB each: 20,000 that were kept would be 60 MB."""
+
+    def resident_mib() -> float:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+    def use(count: int) -> None:
+        for _ in range(count):
+            cipher = LibcryptoAead(KEY)
+            cipher.open(NONCE, HEADER, cipher.seal(NONCE, HEADER, BODY))
+
+    use(100)
+    before = resident_mib()
+    use(20_000)
+    assert resident_mib() - before < 20

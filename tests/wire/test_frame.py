@@ -16,9 +16,12 @@ from chatter.wire.frame import (
     MAX_NAMED_NETIDS,
     MAX_ROUTING_BYTES,
     Body,
+    FrameReader,
     Sender,
+    body_of_one,
     decode_body,
     encode_body,
+    frame_on_stream,
 )
 from chatter.wire.gossip import Gossip
 from chatter.wire.idtable import encode_table
@@ -279,3 +282,36 @@ def test_a_body_without_a_sender_differs_from_one_with() -> None:
     assert decode_body(encode_body([Beacon(netid)], Sender(netid, 3))).sender == (netid, 3, 0)
     far = Sender(netid, 3, 2**64 - 1)
     assert decode_body(encode_body([], far)).sender == far
+
+
+def test_a_piece_that_is_one_frame_is_that_frame() -> None:
+    frame = bytes(OVERHEAD_BYTES + 30)
+    piece = frame_on_stream(frame)
+    assert FrameReader().only_frame(piece) == frame
+    for other in (piece[:-1], piece + b"\0", piece + piece, b"", b"\0\0\0"):
+        assert FrameReader().only_frame(other) is None
+    short = frame_on_stream(bytes(OVERHEAD_BYTES - 1))
+    assert FrameReader().only_frame(short) is None
+    assert FrameReader(len(frame) - 1).only_frame(piece) is None
+    behind = FrameReader()
+    behind.feed(piece[:7])
+    assert behind.only_frame(piece) is None
+
+
+def test_how_a_connection_began_says_nothing_of_a_datagram() -> None:
+    """Their tables are alike, but behind it a datagram says who sends it."""
+    gossip = Gossip(BroadcastID(NETID, 1, 1), "tag", "json", b"\0\0{}", 1)
+    sender = Sender(NETID, 0, 5)
+    plain, named = encode_body([gossip]), encode_body([gossip], sender)
+    known = decode_body(plain).start
+    assert decode_body(named, known) == decode_body(named)
+    assert decode_body(named, known).sender == sender
+    known = decode_body(named).start
+    assert decode_body(plain, known) == decode_body(plain)
+
+
+def test_the_same_record_alone_is_encoded_once_and_another_anew() -> None:
+    gossips = [Gossip(BroadcastID(NETID, 1, n), "tag", "json", b"\0\0{}", n) for n in (1, 2)]
+    for gossip in (gossips[0], gossips[0], gossips[1], gossips[0]):
+        assert body_of_one(gossip) == encode_body([gossip])
+    assert body_of_one(gossips[0]) is body_of_one(gossips[0])

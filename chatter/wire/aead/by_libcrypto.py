@@ -11,7 +11,7 @@ from __future__ import annotations
 # found by its name wherever it lies (conda keeps one of its own, beside that of the system).
 import ctypes
 import hashlib  # noqa: F401
-from typing import Any
+from typing import Any, NoReturn
 
 from chatter.errors import BadSeal
 from chatter.wire.aead.cipher import NONCE_BYTES, TAG_BYTES
@@ -62,6 +62,8 @@ _KNOWN = (
     "96a530994f8394ec28ace1b2483d87a36faf4f9d1a6c58a1"
 )
 
+_NONCE = f"a nonce has {NONCE_BYTES} bytes"
+
 _address, _first_byte = ctypes.addressof, ctypes.c_char.from_buffer
 
 
@@ -80,11 +82,16 @@ class LibcryptoAead:
 
     def __del__(self, free: ctypes._NamedFuncPointer = _free_context) -> None:
         # As a default: when the interpreter ends, the module's names may be gone before.
-        free(self._sealing)
-        free(self._opening)
+        free(getattr(self, "_sealing", None))
+        free(getattr(self, "_opening", None))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a cipher cannot be copied: its contexts would be freed twice")
 
     def seal(self, nonce: bytes, associated: bytes, body: bytes) -> bytes:
         """See Aead."""
+        if len(nonce) != NONCE_BYTES:
+            raise ValueError(_NONCE)
         context = self._sealing
         if context is None:
             context = self._sealing = self._context(_begin_sealing)
@@ -103,6 +110,8 @@ class LibcryptoAead:
 
     def open(self, nonce: bytes, associated: bytes, sealed: bytes) -> bytes:
         """See Aead."""
+        if len(nonce) != NONCE_BYTES:
+            raise ValueError(_NONCE)
         context = self._opening
         if context is None:
             context = self._opening = self._context(_begin_opening)
