@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from chatter.errors import FrameError, TooLarge
@@ -116,7 +117,7 @@ class SeenIds(NamedTuple):
     """Whether this is all: who is missing is not heard. Else a slice of a longer list."""
 
     def netids(self) -> Sequence[NetID]:
-        return [netid for _, netids in self.heard for netid in netids]
+        return list(chain.from_iterable(netids for _, netids in self.heard))
 
     def encode(self, index: Mapping[NetID, int]) -> bytes:
         parts = [bytes((self.complete,)), encode_varint(len(self.heard))]
