@@ -5,6 +5,7 @@ This is the only reader of the environment.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -427,11 +428,19 @@ def needs_token(host: str) -> str:
     )
 
 
+def no_such_setting(name: str) -> ConfigError:
+    """What to tell who gave a keyword that is no field of Config."""
+    known = [one.name for one in fields(Config) if one.init]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return ConfigError(f"{name}: there is no such setting{hint}")
+
+
 def _given(overrides: Mapping[str, Any]) -> dict[str, Any]:
     known = {one.name for one in fields(Config) if one.init}
     for name in overrides:
         if name not in known:
-            raise ConfigError(f"{name}: there is no such setting")
+            raise no_such_setting(name)
     return {name: value for name, value in overrides.items() if value is not None}
 
 

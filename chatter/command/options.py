@@ -64,7 +64,8 @@ OPTIONS = (
         "--address",
         metavar="IP:PORT",
         help="Listen here; port 0 picks a free one. Unset: CHATTER_ADDRESS, else the default "
-        "route's address, with CHATTER_PORT (29999), or a free port if that is taken.",
+        "route's address; `chatter node` with CHATTER_PORT (29999), or a free port if that is "
+        "taken, the other commands always with a free one.",
     ),
     click.option(
         "--advertise",

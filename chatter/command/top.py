@@ -71,7 +71,9 @@ def top(member: MemberOptions, sort: str, once: bool, as_json: bool, wait_s: flo
         raise CouldNotStart("stdout is closed; chatter top has nothing to write to")
     live = not (once or as_json) and sys.stdout.isatty()
     if not (rich_is_here or as_json):
-        raise CouldNotStart("chatter top draws with rich: pip install 'chatter[top]'")
+        raise CouldNotStart(
+            "chatter top draws with rich: pip install '.[top]' in a checkout of chatter"
+        )
     leaving = Event()
     leave_on_signals(leaving)
     log_to_stderr(logging.WARNING if not live else logging.CRITICAL)  # a log would tear the picture

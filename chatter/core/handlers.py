@@ -161,11 +161,13 @@ def _takes_message(dispatch: Callable[..., Any]) -> bool:
     if signature is None:
         return True
     takes = _most_taken(signature)
+    name = getattr(dispatch, "__name__", dispatch)
+    if inspect.iscoroutinefunction(dispatch) or inspect.isasyncgenfunction(dispatch):
+        raise ConfigError(f"handlers run in greenlets: {name} has to be `def`, not `async def`")
     if takes is None:
-        name = getattr(dispatch, "__name__", dispatch)
         raise ConfigError(
             f"a handler is called with the body and the message, or with the body alone, and {name}"
-            f" takes {signature}"
+            f" takes {signature}: write `def {name}(body, message)` or `def {name}(body)`"
         )
     if any(one.kind is one.VAR_POSITIONAL for one in signature.parameters.values()):
         inner = _signature(dispatch, follow_wrapped=True)

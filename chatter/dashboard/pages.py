@@ -57,7 +57,8 @@ def load_pages(places: tuple[Path, ...] = PLACES) -> Pages:
     folder = next((place for place in places if place.is_dir()), None)
     if folder is None:
         raise ConfigError(
-            f"dashboard: its files are missing ({places[0]}): install chatter[dashboard] anew"
+            f"dashboard: its files are missing ({places[0]}): install chatter anew, with"
+            " the extra `dashboard`"
         )
     pages = {
         f"/{path.relative_to(folder).as_posix()}": _read(path)

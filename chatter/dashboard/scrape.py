@@ -61,7 +61,8 @@ class Scraper:
             if (error.name or "").partition(".")[0] != "prometheus_client":
                 raise
             raise ConfigError(
-                "metrics: they need prometheus_client: `pip install chatter[metrics]`"
+                "metrics: they need prometheus_client: `pip install '.[metrics]'` in a"
+                " checkout of chatter"
             ) from None
         nodes, unanswered = self.collect()
         return encode_page(nodes, unanswered, accept, lambda: sleep(0))

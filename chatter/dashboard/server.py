@@ -136,7 +136,8 @@ def _check_installed() -> None:
         if (error.name or "").partition(".")[0] != "geventwebsocket":
             raise
         raise ConfigError(
-            "dashboard: it needs gevent-websocket: `pip install chatter[dashboard]`"
+            "dashboard: it needs gevent-websocket: `pip install '.[dashboard]'` in a checkout of"
+            " chatter"
         ) from None
 
 

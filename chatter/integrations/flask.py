@@ -50,9 +50,12 @@ from chatter import (
     Receipt,
     generate_key,
 )
+from chatter.config import no_such_setting
 from chatter.core.effects import Gap
 from chatter.core.handlers import SerializerDB, codec_handler
-from chatter.integrations import patching, serving
+from chatter.integrations import serving
+from chatter.net import patching
+from chatter.net.arguments import check_tag
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -135,7 +138,7 @@ class FlaskChatter:
     def __init__(self, app: Flask | None = None, **defaults: Any) -> None:
         for name in defaults:
             if not _is_field(name):
-                raise ConfigError(f"{name}: there is no such setting{_nearest(name, _fields())}")
+                raise no_such_setting(name)
         self._defaults = defaults
         self._handlers = SerializerDB()
         self._on_peer: list[Callable[[PeerEvent], Any]] = []
@@ -194,6 +197,8 @@ class FlaskChatter:
         Raises:
             ConfigError: the tag has a handler already, or an argument cannot be used.
         """
+
+        check_tag(tag)
 
         def register(function: Function) -> Function:
             handler = codec_handler(
@@ -327,10 +332,10 @@ class FlaskChatter:
         node = self.node
         try:
             return question(node)
-        except Closed as error:
+        except Closed:
             if node.running:
                 raise
-            raise Closed(NOT_RUNNING) from error
+            raise Closed(NOT_RUNNING) from None
 
     def _node_of(self, app: Flask) -> AppNode:
         node = app.extensions.get(EXTENSION)

@@ -22,7 +22,8 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
 from chatter.errors import ChatterError, ConfigError
-from chatter.integrations import patching, serving
+from chatter.integrations import serving
+from chatter.net import patching
 
 __all__ = ["on_starting", "post_worker_init", "worker_exit"]
 

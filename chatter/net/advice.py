@@ -17,8 +17,9 @@ LOOK_EVERY_S = 10.0
 def run_advice(shell: Shell) -> None:
     """Look at what was counted, and tell the operator what it means."""
     sleep(LOOK_AFTER_S)
-    for warning in missing_peers(shell):
-        shell.logger.warning("%s", warning)
+    if not another_key(shell):  # that explains the rest
+        for warning in missing_peers(shell):
+            shell.logger.warning("%s", warning)
     while not another_key(shell):
         sleep(LOOK_EVERY_S)
     shell.logger.warning(

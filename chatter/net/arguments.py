@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from chatter.config import Config
+from chatter.config import Config, no_such_setting
 from chatter.errors import ConfigError
 from chatter.ids import NetID
 from chatter.wire.gossip import MAX_TAG_BYTES
@@ -22,7 +22,7 @@ def known_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """
     for name in fields:
         if name not in Config.__dataclass_fields__ or not Config.__dataclass_fields__[name].init:
-            raise ConfigError(f"{name}: there is no such setting")
+            raise no_such_setting(name)
     return fields
 
 
@@ -32,6 +32,11 @@ def check_tag(tag: object) -> None:
     Raises:
         ConfigError: not a text of 1 to 255 bytes.
     """
+    if callable(tag):
+        raise ConfigError(
+            'tag: the decorator takes it in brackets: write @chatter.on("tag") above'
+            f" {getattr(tag, '__name__', tag)}"
+        )
     try:
         size = len(tag.encode()) if isinstance(tag, str) else 0
     except UnicodeEncodeError:  # half of a surrogate pair

@@ -41,6 +41,7 @@ from chatter.errors import Closed, ConfigError, MessageTooLarge, QueueFull
 from chatter.ids import NetID
 from chatter.net import fork, terminate
 from chatter.net.arguments import check_recipients, check_tag, check_timeout, known_fields
+from chatter.net.patching import why_too_late
 from chatter.net.receipt import Receipt
 from chatter.net.runtime import Runtime
 from chatter.version import __version__
@@ -128,6 +129,13 @@ class Service:
         runtime.spawn(self._call_back, runtime)
         # A program that just ends, and servers that handle SIGTERM themselves, leave by this.
         atexit.register(self.stop)
+        too_late = why_too_late(
+            "put `from gevent import monkey; monkey.patch_all()` first in the program, before all"
+            " other imports",
+            own_code=True,
+        )
+        if too_late is not None:
+            self._logger.warning("%s", too_late)
         self._logger.info("= this node is %s", runtime.node.local)
         try:
             self._opened()
@@ -357,6 +365,8 @@ class Service:
             ConfigError: the tag has a handler already, there is no such codec, the two exclude
                 each other, or the function takes other arguments.
         """
+
+        check_tag(tag)
 
         def register(function: Function) -> Function:
             self.handlers.add(

@@ -15,7 +15,7 @@ def why_no_browser() -> str | None:
     if shutil.which("chromium") is None:
         return "the page needs a browser (apt-get install chromium)"
     if importlib.util.find_spec("playwright") is None:
-        return "the browser needs Playwright (pip install 'chatter[test]')"
+        return "the browser needs Playwright (pip install '.[test]')"
     return None
 
 

@@ -82,5 +82,5 @@ def test_without_rich_it_says_what_to_install(cluster: Cluster) -> None:
     )
 
     assert done.returncode == 1
-    assert b"pip install 'chatter[top]'" in done.stderr
+    assert b"pip install '.[top]'" in done.stderr
     assert b"Traceback" not in done.stderr

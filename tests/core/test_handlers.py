@@ -266,4 +266,11 @@ def test_a_handler_that_cannot_be_called_is_refused_when_it_is_registered(
 ) -> None:
     with pytest.raises(ConfigError, match="with the body and the message, or") as raised:
         codec_handler("tag", "json", dispatch)
-    assert str(raised.value).endswith(f"<lambda> takes {takes}")
+    assert f"<lambda> takes {takes}: write `def <lambda>(body, message)`" in str(raised.value)
+
+
+def test_a_coroutine_is_no_handler() -> None:
+    async def hello(body: object) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"hello has to be `def`, not `async def`"):
+        codec_handler("tag", "json", hello)

@@ -240,7 +240,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     with shown() as chatter:
         told = ask(port_of(chatter), "/metrics")
         assert told.status == 501
-        assert b"pip install chatter[metrics]" in told.body
+        assert b"pip install '.[metrics]'" in told.body
         with pytest.raises(ConfigError, match="prometheus_client"):
             Scraper(chatter).page("")
         assert ask(port_of(chatter), "/api/snapshot").status == 200

@@ -126,7 +126,7 @@ def test_without_the_extra_the_error_says_what_to_install() -> None:
             print(error, chatter.running)
     """)
     assert done.stderr == ""
-    assert "pip install chatter[dashboard]" in done.stdout
+    assert "pip install '.[dashboard]'" in done.stdout
     assert done.stdout.endswith(" False\n")
 
 

@@ -47,6 +47,7 @@ def test_somebody_with_another_key(caplog: pytest.LogCaptureFixture) -> None:
     group = random_group()
     with node(multicast=[group]), node(multicast=[group]):
         wait_until(lambda: "sealed with another key" in caplog.text, "the advice")
+    assert "no other node" not in caplog.text  # which would send one to look at the network
 
 
 def test_who_was_met_and_has_left_was_heard(caplog: pytest.LogCaptureFixture) -> None:

@@ -250,6 +250,14 @@ def test_what_cannot_be_encoded_is_told_to_the_caller() -> None:
             chatter.broadcast("", 1)
 
 
+def test_a_decorator_without_its_tag_is_refused_at_once() -> None:
+    chatter = Chatter(key=generate_key())
+    with pytest.raises(ConfigError, match=r'write @chatter.on\("tag"\) above hello'):
+
+        @chatter.on  # type: ignore[arg-type]
+        def hello(body: object) -> None: ...
+
+
 def test_a_tag_has_one_handler() -> None:
     chatter = alone()
     chatter.on("hello")(lambda body, message: None)

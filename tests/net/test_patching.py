@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chatter.integrations import patching
+from chatter.net import patching
 
 ROOT = Path(patching.__file__).parent.parent.parent
 
@@ -27,7 +27,7 @@ def told(program: str, folder: Path) -> list[str]:
     return done.stdout.split()
 
 
-NAMES = "from chatter.integrations import patching\nprint(*patching.unpatched_names())\n"
+NAMES = "from chatter.net import patching\nprint(*patching.unpatched_names())\n"
 PATCH = "from gevent import monkey\nmonkey.patch_all()\n"
 
 
@@ -44,7 +44,7 @@ def test_this_process_is_patched() -> None:
 
 
 def test_before_the_patch_nothing_is(folder: Path) -> None:
-    program = "from chatter.integrations import patching\nprint(patching.is_patched())\n"
+    program = "from chatter.net import patching\nprint(patching.is_patched())\n"
     assert told(program, folder) == ["False"]
 
 
@@ -73,10 +73,43 @@ def test_what_a_debugger_keeps_is_its_own(folder: Path) -> None:
 
 
 def test_the_sentence_names_the_first_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patching, "unpatched_names", list)
+    monkeypatch.setattr(patching, "unpatched_names", lambda own_code: [])
     assert patching.why_too_late("patch first") is None
-    monkeypatch.setattr(patching, "unpatched_names", lambda: ["a.sleep", "b.poll", "c.socket"])
+    monkeypatch.setattr(patching, "unpatched_names", lambda own_code: ["a.sleep", "b.poll"])
     assert patching.why_too_late("patch first") == (
-        "this process was patched too late: a.sleep (and 2 more) was imported before, and whenever"
+        "this process was patched too late: a.sleep (and 1 more) was imported before, and whenever"
         " it waits, the node stands still and others take it for dead; patch first"
     )
+
+
+def test_what_is_installed_may_keep_what_it_wants(folder: Path) -> None:
+    """A test runner keeps the real ``sleep`` to time tests with."""
+    (folder / "site-packages").mkdir()
+    (folder / "site-packages" / "runner.py").write_text("from time import sleep\n")
+    program = (
+        f"import sys\nsys.path.append('{folder}/site-packages')\nimport runner, waits\n{PATCH}"
+    )
+    names = "from chatter.net import patching\nprint(*patching.unpatched_names(own_code=True))\n"
+    assert told(program + NAMES, folder) == ["runner.sleep", "waits.pause"]
+    assert told(program + names, folder) == ["waits.pause"]
+
+
+def test_a_node_that_will_stand_still_says_so_when_it_starts(tmp_path: Path) -> None:
+    program = (
+        "from time import sleep\n"
+        f"{PATCH}"
+        "from chatter import Chatter, generate_key\n"
+        "with Chatter(address='127.0.0.1:0', key=generate_key(), multicast=[]):\n"
+        "    pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "patched too late: __main__.sleep was imported before" in done.stderr
+    assert "monkey.patch_all()` first in the program" in done.stderr

@@ -19,11 +19,12 @@ _WAITS = {
     "select": ("select", "poll", "epoll"),
 }
 
-# gevent sees to the standard library; gunicorn's worker is made for being patched when it starts.
+# gevent sees to the standard library; gunicorn's worker is made for being patched when it starts;
+# what chatter itself keeps it keeps on purpose, for threads of its own.
 # A debugger is always imported before the program, and keeps the unpatched names on purpose: for
 # threads of its own, which go on while all others stand still.
 _DEBUGGERS = {"pydevd", "_pydevd_bundle", "_pydev_bundle", "debugpy"}
-_KNOWN = sys.stdlib_module_names | {"gevent", "gunicorn"} | _DEBUGGERS
+_KNOWN = sys.stdlib_module_names | {"gevent", "gunicorn", "chatter"} | _DEBUGGERS
 
 
 def is_patched() -> bool:
@@ -31,8 +32,12 @@ def is_patched() -> bool:
     return all(monkey.is_module_patched(name) for name in ("socket", "time", "threading", "select"))
 
 
-def unpatched_names() -> list[str]:
+def unpatched_names(*, own_code: bool = False) -> list[str]:
     """What modules kept of the time before the patch, as ``module.name``; empty if it came in time.
+
+    Args:
+        own_code: look at what was not installed only: the program and its modules. A test runner
+            keeps the real ``sleep`` on purpose.
 
     Of a function that is taken by name only; one that waits behind a class of its own is not seen.
     """
@@ -44,7 +49,7 @@ def unpatched_names() -> list[str]:
     }
     found = []
     for name, module in sorted(sys.modules.items()):
-        if name.partition(".")[0] in _KNOWN:
+        if name.partition(".")[0] in _KNOWN or (own_code and _is_installed(module)):
             continue
         for attribute, value in list(getattr(module, "__dict__", {}).items()):
             if id(value) in originals:
@@ -52,9 +57,14 @@ def unpatched_names() -> list[str]:
     return found
 
 
-def why_too_late(advice: str) -> str | None:
+def _is_installed(module: object) -> bool:
+    path = getattr(module, "__file__", None) or ""
+    return "site-packages" in path or "dist-packages" in path
+
+
+def why_too_late(advice: str, *, own_code: bool = False) -> str | None:
     """One sentence for a process that was patched too late, with what to do; None if it was not."""
-    found = unpatched_names()
+    found = unpatched_names(own_code=own_code)
     if not found:
         return None
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
