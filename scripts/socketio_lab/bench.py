@@ -26,9 +26,9 @@ from scripts.measuring.page import insert
 from scripts.measuring.rows import read
 from scripts.socketio_lab.clients import Client, spread
 from scripts.socketio_lab.figures import MARKER, Case, Row, Run, row_of, to_json, to_markdown
-from scripts.socketio_lab.workers import Workers, cpu_s_of, running_workers, wait_for
+from scripts.socketio_lab.workers import FAST, Workers, cpu_s_of, running_workers, wait_for
 
-MANAGERS = ("redis", "chatter")
+MANAGERS = ("redis", "chatter", FAST)
 
 CASES = (
     Case(on_each=1, emits=1200, rate=200, size=64),
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def measure(count: int, cases: tuple[Case, ...] = CASES) -> list[Row]:
-    """All cases of both managers so often, in turns: a machine that gets slower is so for both."""
+    """All cases of all managers so often, in turns: a machine that gets slower is so for both."""
     runs: list[Run] = []
     for turn in range(count):
         for manager in MANAGERS:

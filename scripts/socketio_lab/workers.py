@@ -32,7 +32,8 @@ _LOOK_EVERY_S = 0.02
 
 # What has to look as if it were not installed. Where gevent-websocket can be imported
 # python-engineio takes it, which plain `-k gevent` does not serve; and chatter shall seal as a
-# default installation does.
+# default installation does, but where its extra `fast` is asked for.
+FAST = "chatter:fast"
 _HIDDEN = {PLAIN: ("cryptography", "geventwebsocket"), WEBSOCKET: ("cryptography",)}
 
 
@@ -123,14 +124,14 @@ def running_workers(
 
     Args:
         directory: for its log.
-        manager: ``chatter``, or the URL of a Redis.
+        manager: ``chatter``, the same with the extra ``fast``, or the URL of a Redis.
 
     Raises:
         LabError: they did not start; says what they said.
     """
     port = _free_port()
     settings = {
-        "LAB_MANAGER": manager,
+        "LAB_MANAGER": manager.removesuffix(":fast"),
         "LAB_KEY": generate_key(),
         "LAB_GROUP": f"239.{random.randint(1, 254)}.{random.randint(1, 254)}.9:"
         f"{random.randint(20000, 29000)}",
@@ -142,7 +143,8 @@ def running_workers(
     paths = [str(ROOT)]
     hiding = directory / f"hiding-{port}"
     hiding.mkdir()
-    lines = ["import sys", *(f"sys.modules[{name!r}] = None" for name in _HIDDEN[worker_class])]
+    hidden = [name for name in _HIDDEN[worker_class] if manager != FAST or name != "cryptography"]
+    lines = ["import sys", *(f"sys.modules[{name!r}] = None" for name in hidden)]
     (hiding / "sitecustomize.py").write_text("\n".join(lines) + "\n")
     paths.insert(0, str(hiding))
     log = directory / f"gunicorn-{port}.log"
