@@ -46,7 +46,9 @@ def test_the_installed_folder_goes_before_that_of_the_checkout(tmp_path: Path) -
 
 
 def test_a_broken_installation_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^dashboard: .*install chatter anew, with the extra `dashboard`"):
+    with pytest.raises(
+        ConfigError, match=r"^dashboard: .*install chatter anew, with the extra `dashboard`"
+    ):
         load_pages((tmp_path / "absent", tmp_path / "too"))
 
 
